@@ -22,7 +22,7 @@ Value = float | int | bool | str  # what one parameter can hold
 
 STAGES: Final = ("sense", "condition", "encode", "denoise", "guard", "planes", "decode", "exchange", "present")
 """The path of the picture in its order. Planes come after the guard because they are made from the
-latent that it judged (docs/decisions/0001-planes-after-the-guard.md)."""
+latent that it judged: planes made from the camera's frame would paint what the guard never saw."""
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -97,7 +97,8 @@ class Picture:
 
     `pixels` u8 (H, W, 4) RGBA, top row first; `captured_ns` of the frame it was made from;
     `rendered_ns` when it was handed to the lane; `timings_ms` by stage name; `counts` the render
-    process's totals since it started; `signals` what the senses know (motion, presence, ...).
+    process's totals since it started; `signals` what the senses know (motion, presence, ...);
+    `source` u8 (H, W, 3), what the student was given, sent only when the present process asks for it.
     """
 
     pixels: U8
@@ -109,6 +110,7 @@ class Picture:
     counts: Mapping[str, int] = field(default_factory=lambda: EMPTY)
     signals: Mapping[str, float] = field(default_factory=lambda: EMPTY)
     adapters: tuple[str, ...] = ()
+    source: U8 | None = None
 
 
 class Clock(Protocol):
