@@ -77,6 +77,7 @@ class Controls:
     `strength` in [0, 1] is img2img strength (the sigma of the first denoising step); `steps` 1, 2 or 4;
     `styles` weight by style name, each in [0, 1]; `adapters` scale by adapter name; `numbers` every
     parameter's value by OSC address; `size_px` (width, height) of the student's picture.
+    `want_source` asks for the next pictures to carry what the student was given.
     """
 
     serial: int = 0
@@ -89,6 +90,7 @@ class Controls:
     prompt: str = ""
     numbers: Mapping[str, Value] = field(default_factory=lambda: EMPTY)
     size_px: tuple[int, int] = (384, 384)
+    want_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
