@@ -1,0 +1,161 @@
+"""The present process's watch over the render process: start it, hear its pulse, start it again.
+
+A CUDA fault, a segmentation fault in a driver or a `kill -9` takes the render process alone. The present
+process goes on drawing the last admitted picture and starts another one with the full snapshot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Any, Final
+
+from vivant.runtime.exchange import Lanes
+from vivant.runtime.frames import STAGES, Clock, VivantError
+
+LOG = logging.getLogger("vivant.supervise")
+
+START_LIMIT_S: Final = 90.0  # compiling a student for the first time takes long; a silent one does not
+SILENT_LIMIT_S: Final = 2.0
+BACK_OFF_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
+HEALTHY_AFTER_S: Final = 30.0  # a process that lived this long starts the back-off anew
+STOP_WAIT_S: Final = 3.0
+
+RENDER, PRESENT, STAGE = 0, 1, 2  # cells of Lanes.pulse
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a render process says once it can render: which sense and engine it really uses.
+
+    `facts` go into the report as they are (backend, reason, precision, student hash, sizes, versions).
+    """
+
+    facts: dict[str, Any]
+    problem: str = ""  # a person's error message; empty when it is ready
+
+
+class RenderProcess:
+    """One render process after another. Only the present loop's thread calls it.
+
+    `body(job, lanes, connection)` is what runs in the child; it sends one Hello and then renders until
+    the connection closes.
+    """
+
+    def __init__(
+        self,
+        context: SpawnContext,
+        body: Callable[[Any, Lanes, Connection], None],
+        job: Any,
+        lanes: Lanes,
+        clock: Clock,
+    ) -> None:
+        self._context, self._body, self._job = context, body, job
+        self._lanes, self._clock = lanes, clock
+        self._process: BaseProcess | None = None
+        self._line: Connection | None = None
+        self._started_ns = 0
+        self._failures = 0
+        self._start_at_ns = 0
+        self.hello: Hello | None = None
+        self.facts: dict[str, Any] = {}
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, or None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start a child. Returns at once; `hello` is set by `poll` when it can render."""
+        ours, theirs = self._context.Pipe()
+        self._lanes.pulse[RENDER] = 0
+        self.hello = None
+        self._process = self._context.Process(
+            target=self._body, args=(self._job, self._lanes, theirs), name="vivant-render", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._line = ours
+        self._started_ns = self._clock.now_ns()
+
+    def wait_until_ready(self, limit_s: float = START_LIMIT_S) -> Hello:
+        """Before the show: wait for the first Hello. Raises VivantError with the child's own words."""
+        assert self._line is not None
+        if not self._line.poll(limit_s):
+            raise VivantError(f"the render process said nothing for {limit_s:.0f} s; see its log lines above")
+        self._listen()
+        if self.hello is None:
+            raise VivantError("the render process ended before it could render; see its log lines above")
+        if self.hello.problem:
+            raise VivantError(self.hello.problem)
+        return self.hello
+
+    def poll(self) -> None:
+        """Once a refresh: take a Hello, notice death or silence, start again when the back-off is over."""
+        now_ns = self._clock.now_ns()
+        self._lanes.pulse[PRESENT] = now_ns
+        if self._process is None:
+            if now_ns >= self._start_at_ns:
+                self.restarts += 1
+                self.start()
+            return
+        self._listen()
+        trouble = self._trouble(now_ns)
+        if trouble:
+            self._give_up(trouble, now_ns)
+
+    def _listen(self) -> None:
+        if self._line is None:
+            return
+        with contextlib.suppress(EOFError, OSError):  # a dead child is noticed by _trouble
+            if self._line.poll(0):
+                said = self._line.recv()
+                if isinstance(said, Hello):
+                    self.hello = said
+                    if not said.problem:
+                        self.facts = said.facts
+
+    def _trouble(self, now_ns: int) -> str:
+        assert self._process is not None
+        if not self._process.is_alive():
+            return f"ended with exit code {self._process.exitcode}"
+        if self.hello is not None and self.hello.problem:
+            return f"could not start: {self.hello.problem}"
+        beat_ns = int(self._lanes.pulse[RENDER])
+        if self.hello is None or beat_ns == 0:
+            waited_s = (now_ns - self._started_ns) / 1e9
+            return "did not get ready" if waited_s > START_LIMIT_S else ""
+        silent_s = (now_ns - beat_ns) / 1e9
+        stage = STAGES[int(self._lanes.pulse[STAGE]) % len(STAGES)]
+        return f"silent for {silent_s:.1f} s in stage {stage}" if silent_s > SILENT_LIMIT_S else ""
+
+    def _give_up(self, trouble: str, now_ns: int) -> None:
+        lived_s = (now_ns - self._started_ns) / 1e9
+        self._failures = 0 if lived_s > HEALTHY_AFTER_S else self._failures
+        wait_s = BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)]
+        self._failures += 1
+        self._start_at_ns = now_ns + round(wait_s * 1e9)
+        LOG.warning("render process %s %s; starting another in %.2f s", self.pid, trouble, wait_s)
+        self._end(grace_s=0.0)
+
+    def _end(self, grace_s: float) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if self._process is not None:
+            if grace_s:
+                self._process.join(grace_s)
+            if self._process.is_alive():
+                self._process.kill()
+            self._process.join(STOP_WAIT_S)
+            self._process = None
+
+    def stop(self) -> None:
+        """End the child: ask by closing the line, wait, then kill."""
+        self._end(grace_s=STOP_WAIT_S)
