@@ -1,0 +1,189 @@
+"""The stages of the picture for one size, and the judgement between them: a frame in, a Picture out."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+
+from vivant.engines.contract import Precision
+from vivant.engines.planes import PlaneField
+from vivant.engines.student import Student
+from vivant.guardrails.guard import Guard
+from vivant.runtime.condition import Condition
+from vivant.runtime.frames import STAGES, U8, Clock, Controls, Frame, Picture, Value, Verdict
+from vivant.runtime.supervise import RENDER, STAGE
+
+LOG = logging.getLogger("vivant.render")
+NO_PIXELS: Final[U8] = np.empty((0, 0, 4), np.uint8)
+HOLD_ADDRESS: Final = "/vivant/motion/hold"
+
+
+class Stopwatch:
+    """Times the stages of one frame and tells the supervisor which one is running.
+
+    `pulse` is Lanes.pulse: a stage that never ends is found there by name.
+    """
+
+    def __init__(self, clock: Clock, pulse: Any) -> None:
+        self._clock, self._pulse = clock, pulse
+        self._stage, self._since_ns = STAGES[0], 0
+        self.timings_ms: dict[str, float] = {}
+
+    def start(self, captured_ns: int) -> None:
+        """A frame was taken: `sense` is the age that it has by now."""
+        now_ns = self._clock.now_ns()
+        self.timings_ms = {"sense": (now_ns - captured_ns) / 1e6}
+        self._since_ns = now_ns
+        self._pulse[RENDER] = now_ns
+
+    def enter(self, stage: str) -> None:
+        """The stage that begins now; `leave` ends it."""
+        self._stage = stage
+        self._pulse[STAGE] = STAGES.index(stage)
+
+    def leave(self) -> None:
+        """The stage that was entered is over."""
+        now_ns = self._clock.now_ns()
+        self.timings_ms[self._stage] = (now_ns - self._since_ns) / 1e6
+        self._since_ns = now_ns
+        self._pulse[RENDER] = now_ns
+
+
+@dataclass(frozen=True, slots=True)
+class StudentChoice:
+    """Which student to load, on which backend (already chosen), in which precision, on how many threads."""
+
+    student: str
+    backend: str
+    precision: Precision
+    threads: int
+    seed: int
+
+
+class Path:
+    """Condition, student, guard and planes for one size of picture. One thread; a context manager."""
+
+    def __init__(self, choice: StudentChoice, size_px: tuple[int, int]) -> None:
+        self.size_px = size_px
+        self.condition = Condition(size_px)
+        self.student = Student.load(
+            choice.student, choice.backend, choice.precision, size_px, threads=choice.threads
+        )
+        self.guard = Guard.load(self.student.folder, self.student.card)
+        self.planes = PlaneField(size_px, choice.seed, tuple(self.student.card.styles))
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Run every stage once, so that the first frame of the show pays for nothing new."""
+        width, height = self.size_px
+        grey = np.full((height, width, 3), 128, np.uint8)
+        latent = self.student.denoise(self.student.encode(grey), Controls())
+        self.guard.judge(latent, Controls())
+        style = self.student.style_vector({name: 1.0 for name in self.student.card.styles})
+        self.student.decode(latent, self.planes.update(latent.guide, style[0], 0.0), Controls())
+        self.planes.reset()
+
+    def picture(self, frame: Frame, controls: Controls, watch: Stopwatch, serial: int) -> Picture:
+        """Sense to decode for one frame. A latent that is not admitted is never decoded."""
+        watch.enter("condition")
+        pixels, signals = self.condition.apply(frame, controls)
+        watch.leave()
+        watch.enter("encode")
+        latent = self.student.encode(pixels)
+        watch.leave()
+        watch.enter("denoise")
+        latent = self.student.denoise(latent, controls)
+        watch.leave()
+        watch.enter("guard")
+        verdict = self.guard.judge(latent, controls)
+        watch.leave()
+        drawn = NO_PIXELS
+        if verdict.admits:
+            watch.enter("planes")
+            style = self.student.style_vector(controls.styles)
+            planes = self.planes.update(latent.guide, style[0], number(controls, HOLD_ADDRESS, 0.9))
+            watch.leave()
+            watch.enter("decode")
+            drawn = self.student.decode(latent, planes, controls)
+            watch.leave()
+        return Picture(
+            pixels=drawn,
+            serial=serial,
+            verdict=verdict,
+            captured_ns=frame.captured_ns,
+            rendered_ns=0,
+            timings_ms=watch.timings_ms,
+            signals=signals,
+            source=pixels if controls.want_source and verdict.admits else None,
+        )
+
+    def close(self) -> None:
+        """Free the engines."""
+        self.student.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def number(controls: Controls, address: str, default: float) -> float:
+    """A number among the controls; the default when the snapshot does not hold a finite one."""
+    value: Value = controls.numbers.get(address, default)
+    with contextlib.suppress(ValueError):
+        if np.isfinite(found := float(value)):
+            return found
+    return default
+
+
+def held(frame: Frame, serial: int, reason: str) -> Picture:
+    """A picture that must not be drawn, for a frame that could not be judged."""
+    return Picture(NO_PIXELS, serial, Verdict(reason=reason), frame.captured_ns, 0)
+
+
+class Paths:
+    """The path in use, and the next one while it is loaded on a thread of its own.
+
+    `want` never waits: the new size takes effect between two frames once its engines are ready. A size
+    that cannot be loaded is logged once and not tried again.
+    """
+
+    def __init__(self, choice: StudentChoice, size_px: tuple[int, int]) -> None:
+        self._choice = choice
+        self._loaded: Path | None = None
+        self._refused: set[tuple[int, int]] = set()
+        self._thread: threading.Thread | None = None
+        self.now = Path(choice, size_px)
+
+    def want(self, size_px: tuple[int, int]) -> Path:
+        """The path to use for the next frame; starts loading another when `size_px` is not its size."""
+        if self._loaded is not None:
+            self.now.close()
+            self.now, self._loaded = self._loaded, None
+            LOG.info("pictures are %dx%d now", *self.now.size_px)
+        loading = self._thread is not None and self._thread.is_alive()
+        if size_px != self.now.size_px and not loading and size_px not in self._refused:
+            self._thread = threading.Thread(target=self._load, args=(size_px,), name="load", daemon=True)
+            self._thread.start()
+        return self.now
+
+    def _load(self, size_px: tuple[int, int]) -> None:
+        try:
+            self._loaded = Path(self._choice, size_px)
+        except Exception:
+            self._refused.add(size_px)
+            LOG.exception("cannot change to %dx%d; staying at %dx%d", *size_px, *self.now.size_px)
+
+    def close(self) -> None:
+        """Wait for a load under way and free everything."""
+        if self._thread is not None:
+            self._thread.join()
+        self.now.close()
+        if self._loaded is not None:
+            self._loaded.close()

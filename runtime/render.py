@@ -1,0 +1,150 @@
+"""THE loop: sense, condition, encode, denoise, guard, planes, decode, exchange. The render process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+from vivant.engines.contract import Precision
+from vivant.runtime.exchange import Lanes, LaneReader, LaneWriter, read_controls, write_picture
+from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock, Picture, VivantError
+from vivant.runtime.supervise import RENDER, Hello
+
+LOG = logging.getLogger("vivant.render")
+FRAME_WAIT_S: Final = 0.1
+ERRORS_IN_A_ROW: Final = 30  # a path that fails this often is broken: end, and be started anew
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a render process is told once, when it is spawned; everything else comes with the controls."""
+
+    sense: str
+    student: str
+    backend: str
+    precision: Precision
+    threads: int
+    seed: int
+    controls: Controls
+
+
+def render(job: Job, lanes: Lanes, line: Connection) -> None:
+    """Body of the render process: say Hello, then paint until the line closes. Ends with the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to both; the present process decides
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    from vivant.engines.registry import choose
+    from vivant.runtime.path import Paths, StudentChoice
+    from vivant.runtime.senses.registry import open_sense
+
+    clock = MonotonicClock()
+    lanes.pulse[RENDER] = clock.now_ns()
+    try:
+        backend, reason = choose(job.backend)
+        choice = StudentChoice(job.student, backend, job.precision, job.threads, job.seed)
+        paths = Paths(choice, job.controls.size_px)
+        sense = open_sense(job.sense, clock)
+    except VivantError as problem:
+        line.send(Hello({}, str(problem)))
+        return
+    line.send(Hello(facts(paths.now, backend, reason, job)))
+    try:
+        paint(job.controls, paths, sense, lanes, line, clock)
+    finally:
+        sense.close()
+        paths.close()
+
+
+def paint(
+    controls: Controls, paths: Any, sense: Any, lanes: Lanes, line: Connection, clock: MonotonicClock
+) -> None:
+    """The loop itself. The newest frame and the newest controls make the next picture."""
+    from vivant.runtime.path import Stopwatch
+
+    reader, writer = LaneReader(lanes.controls), LaneWriter(lanes.pictures)
+    watch, tally, seen = Stopwatch(clock, lanes.pulse), Tally(), 0
+    while not line.poll(0):
+        lanes.pulse[RENDER] = clock.now_ns()
+        controls = read_controls(reader) or controls
+        path = paths.want(controls.size_px)
+        frame = sense.wait_newer(seen, FRAME_WAIT_S)
+        if frame is None:
+            continue
+        tally.dropped += max(0, frame.serial - seen - 1) if seen else 0
+        seen = frame.serial
+        watch.start(frame.captured_ns)
+        picture = tally.attempt(path, frame, controls, watch)
+        counts = tally.counts(sense.counts())
+        write_picture(writer, replace(picture, rendered_ns=clock.now_ns(), counts=counts))
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of every frame since this process started."""
+
+    serial: int = 0
+    dropped: int = 0
+    rendered: int = 0
+    admitted: int = 0
+    softened: int = 0
+    held: int = 0
+    errors: int = 0
+    in_a_row: int = 0
+
+    def attempt(self, path: Any, frame: Frame, controls: Controls, watch: Any) -> Picture:
+        """Paint one frame; an error of any kind is a HOLD with a reason. Raises after too many in a row."""
+        from vivant.runtime.path import held
+
+        self.serial += 1
+        try:
+            picture: Picture = path.picture(frame, controls, watch, self.serial)
+            self.in_a_row = 0
+        except Exception as error:
+            self.errors += 1
+            self.in_a_row += 1
+            if self.in_a_row == 1:
+                LOG.exception("frame %d could not be painted: held", frame.serial)
+            if self.in_a_row >= ERRORS_IN_A_ROW:
+                raise
+            picture = held(frame, self.serial, f"{type(error).__name__}: {error}")
+        self.rendered += 1
+        judgement = picture.verdict.judgement
+        self.admitted += judgement is Judgement.PASS
+        self.softened += judgement is Judgement.SOFTEN
+        self.held += not picture.verdict.admits
+        return picture
+
+    def counts(self, sensed: Mapping[str, int]) -> dict[str, int]:
+        """The totals that travel with every picture."""
+        return {
+            "captured": sensed.get("captured", 0),
+            "lost": sensed.get("lost", 0),
+            "dropped": self.dropped,
+            "rendered": self.rendered,
+            "admitted": self.admitted,
+            "softened": self.softened,
+            "held": self.held,
+            "errors": self.errors,
+        }
+
+
+def facts(path: Any, backend: str, reason: str, job: Job) -> dict[str, Any]:
+    """What the report says of the engine that really runs."""
+    student = path.student
+    return {
+        "input": job.sense,
+        "backend": backend,
+        "backend_reason": reason,
+        "precision": student.ran_precision,
+        "threads": job.threads,
+        "student": {
+            "name": student.card.name,
+            "version": student.card.version,
+            "hash": student.hash,
+            "styles": list(student.card.styles),
+        },
+    }
