@@ -1,0 +1,128 @@
+"""A student's card.json: what the student is, which files belong to it, and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from vivant.engines.contract import EngineError, Part, Precision
+
+CARD = "card.json"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class CardFile(_Entry):
+    """One file beside the card, by name and hash."""
+
+    file: FileName
+    sha256: Sha256
+
+
+class Card(_Entry):
+    """`styles` and `planes` in the order of the graphs' channels; `sigma_range` in [0, 1] is what the
+    student was trained on; `graphs` by part and precision, empty for a student that is code alone;
+    `trained` holds free facts about how it was made and is read by nobody."""
+
+    name: Name
+    version: str
+    summary: str
+    styles: Names
+    planes: Names
+    code_channels: Annotated[int, Field(ge=3)]
+    size_multiple: Annotated[int, Field(ge=8, multiple_of=8)]
+    default_size: Annotated[int, Field(ge=32)]
+    sigma_range: tuple[float, float]
+    graphs: dict[Part, dict[Precision, CardFile]]
+    weights: CardFile | None = None
+    guard: CardFile | None = None
+    made_with: str
+    trained: dict[str, Any] = {}  # free facts, written for people
+    license: str
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        low, high = self.sigma_range
+        if not 0.0 <= low <= high <= 1.0:
+            raise ValueError(f"sigma_range is [{low}, {high}]: must rise within [0, 1]")
+        if self.default_size % self.size_multiple:
+            raise ValueError(f"default_size {self.default_size} is no multiple of {self.size_multiple}")
+        return self
+
+    @classmethod
+    def read(cls, folder: Path) -> Card:
+        """The card of `folder`. Raises EngineError when it is missing or wrong, naming every problem."""
+        path = folder / CARD
+        try:
+            text = path.read_bytes()
+        except OSError as error:
+            raise EngineError(
+                f"{folder} holds no student: {path} cannot be read ({error.strerror}). "
+                "Run: vivant engines list, for the students that are here."
+            ) from error
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise EngineError(_problems(path, error)) from error
+
+    def graph(self, part: Part, precision: Precision) -> CardFile:
+        """The ONNX file of one part. Raises EngineError when the student has none of that precision."""
+        file = self.graphs.get(part, {}).get(precision)
+        if file is None:
+            kinds = ", ".join(sorted(self.graphs.get(part, {}))) or "none"
+            raise EngineError(
+                f"student {self.name} has no {precision} graph for {part}; it has: {kinds}. "
+                "Ask for one of these, or for another student."
+            )
+        return file
+
+    @property
+    def hash(self) -> str:
+        """Hash of the hashes of all graphs and weights: two students that paint alike share it."""
+        named = [
+            f"{part}.{kind}.{file.sha256}"
+            for part, kinds in self.graphs.items()
+            for kind, file in kinds.items()
+        ]
+        if self.weights:
+            named.append(f"weights.{self.weights.sha256}")
+        return hashlib.sha256("\n".join(sorted([self.name, self.version, *named])).encode()).hexdigest()
+
+    def files(self) -> tuple[CardFile, ...]:
+        """Every file that the card names, each once."""
+        found = [file for kinds in self.graphs.values() for file in kinds.values()]
+        found += [file for file in (self.weights, self.guard) if file]
+        return tuple({file.file: file for file in found}.values())
+
+
+def read_checked(folder: Path, file: CardFile) -> bytes:
+    """The bytes of a file of a card, read once. Raises EngineError when missing or of another hash."""
+    path = folder / file.file
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise EngineError(
+            f"{folder / CARD} names {file.file}, but it cannot be read ({error.strerror}). "
+            "Copy the whole student folder again, or reinstall vivant."
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != file.sha256:
+        raise EngineError(
+            f"{path} has sha256 {found[:12]}..., but {folder / CARD} says {file.sha256[:12]}...: the file "
+            "was changed or copied in part. Copy the whole student folder again, or export the student anew."
+        )
+    return data
+
+
+def _problems(path: Path, error: ValidationError) -> str:
+    found = [f"  {'.'.join(map(str, e['loc'])) or 'card'}: {e['msg'].lower()}" for e in error.errors()]
+    return "\n".join([f"{path}: {len(found)} problem{'s' * (len(found) > 1)}", *found])

@@ -1,0 +1,160 @@
+"""OpenVINO on the CPU: the default where there is no NVIDIA GPU."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from vivant.engines.card import read_checked
+from vivant.engines.contract import Availability, EngineError, GraphSource
+from vivant.engines.manifest import Manifest, keep, recall
+from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
+from vivant.runtime.frames import Array
+
+log = logging.getLogger(__name__)
+
+HEAVY = {"Convolution", "GroupConvolution", "Deconvolution", "MatMul", "FullyConnected"}
+INTEGER = {"i8", "u8"}
+
+
+def available() -> Availability:
+    """Whether OpenVINO is installed and finds a CPU. Imports it (about half a second)."""
+    try:
+        import openvino
+    except (ImportError, OSError) as error:
+        return Availability(False, "", f"openvino cannot be imported ({error}). Run: pip install openvino")
+    version = openvino.__version__.split("-")[0]
+    if "CPU" not in openvino.Core().available_devices:
+        return Availability(
+            False, version, "openvino finds no CPU device. Run: pip install --force-reinstall openvino"
+        )
+    return Availability(True, version)
+
+
+def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> OpenvinoEngine:
+    """One graph, compiled at a static size or taken from the cache. Raises EngineError."""
+    import openvino
+
+    file = source.card.graph(source.part, source.precision)
+    specs = tensor_specs(source.card, source.part, size_px)
+    core = openvino.Core()
+    shapes = {spec.name: spec.shape for side in specs for spec in side}
+    manifest = Manifest(
+        student=source.card.name,
+        part=source.part,
+        precision=source.precision,
+        model_sha256=file.sha256,
+        calibration_sha256=file.sha256 if source.precision == "int8" else "",
+        shapes=shapes,
+        adapter_slots=0,
+        backend="openvino",
+        backend_version=openvino.__version__,
+        device=_device(core),
+        threads=threads,
+    )
+    try:
+        compiled = _compiled(core, manifest, read_checked(source.folder, file), specs, _settings(threads))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise EngineError(f"openvino cannot load {source.folder / file.file}: {reason}") from error
+    return OpenvinoEngine(compiled, specs, f"{source.card.name}.{source.part}")
+
+
+class OpenvinoEngine:
+    """One compiled graph and its one request, which writes straight into the caller's arrays."""
+
+    def __init__(self, compiled: Any, specs: tuple[Specs, Specs], graph: str) -> None:  # Any: no types
+        import openvino
+
+        self.inputs, self.outputs = specs
+        self.ran_precision = _ran_precision(compiled)
+        self._graph = graph
+        self._tensor = openvino.Tensor
+        self._request = compiled.create_infer_request()
+        self._bound: dict[str, int] = {}
+        self._warm_up()
+
+    def run(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        if self._request is None:
+            raise EngineError(f"{self._graph} is closed")
+        check_arrays(self.inputs, inputs, self._graph)
+        check_arrays(self.outputs, outputs, self._graph)
+        self._bind(self.inputs, inputs)
+        self._bind(self.outputs, outputs)
+        self._request.infer()
+
+    def close(self) -> None:
+        self._request = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _bind(self, specs: Specs, arrays: Mapping[str, Array]) -> None:
+        # An address that is bound already needs no new tensor: whatever array lies there now is the
+        # caller's, alive, and of the same shape. The request itself holds no array.
+        for spec in specs:
+            address = arrays[spec.name].ctypes.data
+            if self._bound.get(spec.name) != address:
+                self._request.set_tensor(spec.name, self._tensor(arrays[spec.name], shared_memory=True))
+                self._bound[spec.name] = address
+
+    def _warm_up(self) -> None:
+        made = [{s.name: np.zeros(s.shape, s.dtype) for s in side} for side in (self.inputs, self.outputs)]
+        self.run(*made)
+        self._bound.clear()  # these arrays are gone after this
+
+
+def _settings(threads: int) -> dict[str, Any]:
+    return {
+        "INFERENCE_PRECISION_HINT": "f32",  # else bf16 runs unasked on CPUs that have it
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # the show's other threads need room to move
+    }
+
+
+def _compiled(core: Any, manifest: Manifest, graph: bytes, specs: tuple[Specs, Specs], settings: Any) -> Any:
+    import platformdirs
+
+    folder = Path(platformdirs.user_cache_dir("vivant")) / "openvino" / manifest.key
+    kept = recall(folder, manifest)
+    if kept is not None:
+        return core.import_model(kept, "CPU", settings)
+    model = core.read_model(io.BytesIO(graph))
+    name = f"{manifest.student}.{manifest.part}"
+    check_names(specs[0], [port.get_any_name() for port in model.inputs], name)
+    check_names(specs[1], [port.get_any_name() for port in model.outputs], name)
+    model.reshape({spec.name: list(spec.shape) for spec in specs[0]})
+    compiled = core.compile_model(model, "CPU", settings)
+    try:
+        keep(folder, manifest, compiled.export_model().getvalue())
+    except OSError as error:
+        log.warning("the compiled engine is not kept, the next start will be slower: %s", error)
+    return compiled
+
+
+def _device(core: Any) -> str:
+    abilities = sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} ({' '.join(abilities)})"
+
+
+def _ran_precision(compiled: Any) -> str:
+    """What the convolutions and matrix products really run in, read back from the compiled graph."""
+    found = set()
+    for node in compiled.get_runtime_model().get_ops():
+        info = node.get_rt_info()
+        if "layerType" in info and str(info["layerType"]) in HEAVY:
+            precision = str(info["runtimePrecision"])
+            found.add("int8" if precision in INTEGER else precision)
+    return "+".join(sorted(found, key=lambda name: (name != "int8", name))) or "f32"

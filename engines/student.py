@@ -1,0 +1,174 @@
+"""A student in use: its three engines, loaded for one size, and the buffers they write into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from vivant.engines import registry
+from vivant.engines.card import CARD, Card
+from vivant.engines.contract import PARTS, Engine, EngineError, GraphSource, Part, Precision
+from vivant.runtime.frames import F32, U8, Array, Controls, Latent
+
+SHIPPED = Path(__file__).parent / "students"
+
+
+def shipped() -> dict[str, Path]:
+    """The folders of the students that come with vivant, by name."""
+    return {path.parent.name: path.parent for path in sorted(SHIPPED.glob(f"*/{CARD}"))}
+
+
+def find(name_or_folder: str | Path) -> Path:
+    """The folder of a student: a shipped name, or a folder with a card.json. Raises EngineError."""
+    here = shipped()
+    name = str(name_or_folder)
+    if name in here:
+        return here[name]
+    if (Path(name) / CARD).is_file():
+        return Path(name)
+    near = get_close_matches(name, here, 1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise EngineError(
+        f"there is no student '{name}': neither shipped ({', '.join(here) or 'none'}) "
+        f"nor a folder with a {CARD}.{hint}"
+    )
+
+
+class Student:
+    """Owned by one thread. What its methods return are views of its own buffers, valid until the same
+    method is called again."""
+
+    def __init__(
+        self, card: Card, folder: Path, backend: str, precision: Precision, engines: Mapping[Part, Engine]
+    ) -> None:
+        self.card = card
+        self.folder = folder
+        self.backend = backend
+        self.precision = precision
+        self.ran_precision = {part: engines[part].ran_precision for part in PARTS}
+        self._engines = engines
+        encode, denoise, decode = (_buffers(engines[part]) for part in PARTS)
+        self._frame, self._code, self._guide = encode["frame"], encode["code"], encode["guide"]
+        self._noisy, self._sigma, self._style = denoise["code"], denoise["sigma"], denoise["style"]
+        self._denoised, self._picture = denoise["denoised"], decode["picture"]
+        height, width = self._picture.shape[1:3]
+        self.size_px: tuple[int, int] = (width, height)
+        self._noise = np.empty_like(self._noisy)
+        self._part = np.empty_like(self._noisy)
+        self._seed: int | None = None
+
+    @classmethod
+    def load(
+        cls,
+        name_or_folder: str | Path,
+        backend: str,
+        precision: Precision,
+        size_px: tuple[int, int],
+        threads: int,
+    ) -> Student:
+        """Loads and warms up all three parts at `size_px` (width, height). `backend` is a concrete name
+        (registry.choose turns "auto" into one). Raises EngineError."""
+        folder = find(registry.door(backend).own_student or name_or_folder)
+        card = Card.read(folder)
+        module = registry.module(backend)
+        engines: dict[Part, Engine] = {}
+        try:
+            for part in PARTS:
+                engines[part] = module.load(GraphSource(folder, card, part, precision), size_px, threads)
+        except BaseException:
+            for engine in engines.values():
+                engine.close()
+            raise
+        return cls(card, folder, backend, precision, engines)
+
+    @property
+    def hash(self) -> str:
+        """Hash of the student's graphs and weights (Card.hash)."""
+        return self.card.hash
+
+    @property
+    def guard_file(self) -> tuple[Path, str]:
+        """Path and sha256 of what the guard was fitted to; the hash is empty when the card names none."""
+        guard = self.card.guard
+        return (self.folder / guard.file, guard.sha256) if guard else (self.folder / "guard.npz", "")
+
+    def encode(self, pixels: U8) -> Latent:
+        """`pixels` u8 (H, W, 3) sRGB at the student's size -> the clean latent of the frame."""
+        if pixels.shape != self._frame.shape[1:] or pixels.dtype != np.uint8:
+            raise EngineError(
+                f"student {self.card.name} was loaded for frames uint8 {self._frame.shape[1:]}, "
+                f"but was given {pixels.dtype} {pixels.shape}"
+            )
+        np.copyto(self._frame[0], pixels)  # a buffer that stays where the engine has bound it
+        self._engines["encode"].run({"frame": self._frame}, {"code": self._code, "guide": self._guide})
+        return Latent(self._code, self._guide)
+
+    def denoise(self, latent: Latent, controls: Controls) -> Latent:
+        """img2img: noise of `controls.seed` is mixed in at `controls.strength` (clipped to the card's
+        sigma_range) and taken out in `controls.steps` steps of falling sigma, with the same noise."""
+        low, high = self.card.sigma_range
+        first = min(max(controls.strength, low), high)
+        self._hold_noise(controls.seed)
+        self.style_vector(controls.styles)
+        code = latent.code
+        for step in range(controls.steps):
+            sigma = np.float32(first * (1 - step / controls.steps))
+            np.multiply(code, 1 - sigma, out=self._noisy)
+            np.multiply(self._noise, sigma, out=self._part)
+            np.add(self._noisy, self._part, out=self._noisy)
+            self._sigma[0, 0] = sigma
+            self._engines["denoise"].run(
+                {"code": self._noisy, "guide": latent.guide, "sigma": self._sigma, "style": self._style},
+                {"denoised": self._denoised},
+            )
+            code = self._denoised
+        return Latent(code, latent.guide)
+
+    def decode(self, latent: Latent, planes: U8, controls: Controls) -> U8:
+        """A judged latent and the planes made from its guide, u8 (1, P, H, W) -> u8 (H, W, 4) RGBA."""
+        self.style_vector(controls.styles)
+        self._engines["decode"].run(
+            {"code": latent.code, "guide": latent.guide, "planes": planes, "style": self._style},
+            {"picture": self._picture},
+        )
+        picture: U8 = self._picture[0]
+        return picture
+
+    def style_vector(self, styles: Mapping[str, float]) -> F32:
+        """Weights by style name -> f32 (1, S) in the card's order that sum to 1; all zero is the first
+        style. Names that the student does not have count for nothing."""
+        for i, name in enumerate(self.card.styles):
+            self._style[0, i] = max(float(styles.get(name, 0.0)), 0.0)
+        total = float(self._style.sum())
+        if total > 0.0:
+            self._style /= total
+        else:
+            self._style[0, 0] = 1.0
+        return self._style
+
+    def close(self) -> None:
+        """Gives the engines back; closing twice is no error."""
+        for engine in self._engines.values():
+            engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _hold_noise(self, seed: int) -> None:
+        """Philox is counter-based: one seed and size give one noise, whatever was drawn before."""
+        if seed != self._seed:
+            np.random.Generator(np.random.Philox(key=seed)).standard_normal(out=self._noise, dtype=np.float32)
+            self._seed = seed
+
+
+def _buffers(engine: Engine) -> dict[str, Array]:
+    return {spec.name: np.zeros(spec.shape, spec.dtype) for spec in (*engine.inputs, *engine.outputs)}
