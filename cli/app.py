@@ -1,0 +1,44 @@
+"""`vivant`: the one command line. Each command is a file of this folder."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from vivant.cli.bench import bench
+from vivant.cli.doctor import doctor
+from vivant.cli.engines import app as engines
+from vivant.cli.parameters import parameters
+from vivant.cli.run import run
+from vivant.cli.scenes import app as scenes
+from vivant.runtime.frames import VivantError
+
+app = typer.Typer(
+    name="vivant",
+    help="A runtime for living images: sensors in, painted pictures out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(doctor)
+app.command()(bench)
+app.command()(parameters)
+app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
+app.add_typer(engines, name="engines", help="The students on this machine.")
+
+
+def main() -> None:
+    """Entry point. A problem that a person can put right is one message and exit code 2."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        app()
+    except VivantError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

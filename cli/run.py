@@ -1,0 +1,92 @@
+"""`vivant run SCENE`: the show."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vivant.runtime.scene import Scene
+
+BEGAN_NS = time.perf_counter_ns()
+
+
+def began_ns() -> int:
+    """When this program was started, on the monotonic clock; when it was imported, where nobody knows."""
+    import psutil
+
+    age_s = time.time() - psutil.Process().create_time()
+    return min(BEGAN_NS, time.perf_counter_ns() - round(age_s * 1e9))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """'1280x720' as (width, height). Raises typer.BadParameter."""
+    width, _, height = text.lower().partition("x")
+    if width.isdigit() and height.isdigit() and 0 < int(width) <= 16384 and 0 < int(height) <= 16384:
+        return int(width), int(height)
+    raise typer.BadParameter(f"'{text}' is not WIDTHxHEIGHT, for example 1280x720")
+
+
+def run(
+    scene: Annotated[str, typer.Argument(help="A scene file, or the name of one that ships: mirror")],
+    source: Annotated[
+        str | None, typer.Option("--input", help="camera:0, clip:PATH or performer, instead of the scene's")
+    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="No window: draw off-screen")] = False,
+    seconds: Annotated[float | None, typer.Option(help="End after so long", min=0.1)] = None,
+    record: Annotated[Path | None, typer.Option(help="Record what is shown, FILE.mp4")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report, FILE.json")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet of eight moments, FILE.png (needs --seconds)")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="ADDRESS=VALUE", help="Set a parameter at start; may be repeated"),
+    ] = None,
+    osc: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Listen for OSC here, or 'off'")] = None,
+    backend: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, torch or null")] = None,
+    precision: Annotated[str | None, typer.Option(help="int8 or float")] = None,
+    fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the monitor")] = False,
+    monitor: Annotated[int | None, typer.Option(help="Which monitor, from 0", min=0)] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the window in pixels")] = None,
+) -> None:
+    """Run a scene: take frames in, paint them, judge them, show them. Esc or Ctrl-C ends it."""
+    start_ns = began_ns()
+    from vivant.runtime.scene import find_scene, load_scene, with_wishes
+    from vivant.runtime.show import Wishes, run_show
+
+    wanted: Scene = with_wishes(
+        load_scene(find_scene(scene)),
+        source=source,
+        osc=osc,
+        backend=backend,
+        precision=precision,
+        fullscreen=fullscreen or None,
+        monitor=monitor,
+        window_size=None if size is None else parse_size(size),
+    )
+    if sheet is not None and seconds is None:
+        raise typer.BadParameter("a contact sheet spreads over the show's length: give --seconds too")
+    wishes = Wishes(headless, seconds, record, report, sheet, tuple(assignments or ()))
+    made = run_show(wanted, wishes, start_ns)
+    say(made, [path for path in (record, sheet, report) if path is not None])
+
+
+def say(report: dict[str, object], written: list[Path]) -> None:
+    """Two or three lines on how it went and where the files are."""
+    frames, latency = report["frames"], report["capture_to_present"]
+    assert isinstance(frames, dict)
+    assert isinstance(latency, dict)
+    if latency["p50_ms"] is None:
+        typer.echo("No picture was shown.")
+    else:
+        typer.echo(
+            f"{frames['presented']} pictures shown; captured to presented "
+            f"p50 {latency['p50_ms']:.1f} ms, p95 {latency['p95_ms']:.1f} ms; "
+            f"held {frames['held']}, dropped {frames['dropped']}, late {frames['late']}."
+        )
+    for path in written:
+        typer.echo(f"  {path}")

@@ -1,0 +1,224 @@
+"""The present loop: at every refresh draw the newest admitted picture. It never waits for the model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vivant.runtime.canvas import Canvas, Look
+from vivant.runtime.exchange import (
+    Lanes,
+    LaneReader,
+    LaneWriter,
+    read_picture,
+    refuse_unless_admitted,
+    write_controls,
+)
+from vivant.runtime.frames import Clock, Judgement, Picture
+from vivant.runtime.ladder import Ladder, Step
+from vivant.runtime.look import look_of
+from vivant.runtime.meters import Window
+from vivant.runtime.moments import Moments
+from vivant.runtime.osc import OscDoor
+from vivant.runtime.record import Recorder
+from vivant.runtime.report import Meters
+from vivant.runtime.supervise import RenderProcess
+from vivant.runtime.surface import Surface
+from vivant.runtime.tree import Tree
+
+LOG = logging.getLogger("vivant.present")
+LIVING_AFTER_S: Final = 0.5  # without a new picture for so long, the shader keeps the last one alive
+MODEL_STAGES: Final = ("encode", "denoise", "guard", "planes", "decode")
+LADDER_SAMPLES: Final = 90
+RECORD_EVERY_NS: Final = 30_000_000  # a little less than a thirtieth of a second, so that jitter drops none
+
+
+@dataclass(slots=True)
+class Shown:
+    """The picture on the screen and when it came."""
+
+    picture: Picture | None = None
+    arrived_ns: int = 0
+    interval_ms: float = 33.0  # between the last two, smoothed: what a crossfade spans
+    drawn: bool = False  # whether what stands on the screen is this picture alone, its fade over
+    look: Look | None = None
+    blank: bool = False
+
+
+class Present:
+    """Everything that happens at a refresh, in its order. One thread: the main one.
+
+    `began_ns` is when the program was started, for `first_picture_ms`.
+    """
+
+    def __init__(
+        self,
+        surface: Surface,
+        canvas: Canvas,
+        tree: Tree,
+        osc: OscDoor | None,
+        render: RenderProcess,
+        lanes: Lanes,
+        clock: Clock,
+        *,
+        budget_ms: float,
+        size_px: tuple[int, int],
+        began_ns: int,
+        ladder: Ladder | None = None,
+        recorder: Recorder | None = None,
+        moments: Moments | None = None,
+        status: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        self._surface, self._canvas, self._tree, self._osc = surface, canvas, tree, osc
+        self._render, self._clock = render, clock
+        self._reader, self._writer = LaneReader(lanes.pictures), LaneWriter(lanes.controls)
+        self._budget_ms, self._size_px, self._began_ns = budget_ms, size_px, began_ns
+        self._ladder, self._recorder, self._moments = ladder, recorder, moments
+        self._status = status
+        self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
+        self._shown = Shown()
+        self._serial = 0
+        self._presented_ns = 0
+        self._record_ns = 0
+        self.meters = Meters()
+
+    def run(self, until_ns: int | None, stopped: Callable[[], bool]) -> None:
+        """Refresh until `until_ns`, until `stopped()` or until the window is closed."""
+        while not self._surface.closed and not stopped():
+            if until_ns is not None and self._clock.now_ns() >= until_ns:
+                return
+            self.refresh()
+
+    def refresh(self) -> None:
+        """One refresh: supervise, hear the doors, hand on the controls, take a picture, draw, swap."""
+        now_ns = self._clock.now_ns()
+        self._render.poll()
+        if self._osc is not None:
+            self._osc.drain(self._tree, now_ns)
+        self._tree.tick(now_ns)
+        self._serial += 1
+        want_source = self._moments is not None and self._moments.due(now_ns)
+        write_controls(self._writer, self._tree.controls(now_ns, self._serial, self._size_px, want_source))
+        fresh = self._take()
+        redrawn = self._draw(fresh)
+        self._swap(redrawn, fresh)
+        if self._osc is not None:
+            self._osc.feed(self._tree, self._status, self._clock.now_ns())
+
+    def _take(self) -> Picture | None:
+        """The newest picture when it may be drawn. The boundary fails closed: what cannot be read is held."""
+        try:
+            picture = read_picture(self._reader)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            self.meters.refused += 1
+            LOG.warning("what the render process sent is not a picture, so it is held: %s", error)
+            return None
+        if picture is None:
+            return None
+        self.meters.took(picture)
+        allowed = refuse_unless_admitted(picture)
+        if not allowed.verdict.admits:
+            self.meters.refused += picture.verdict.admits  # it said it was admitted and was no picture
+            return None
+        now_ns = self._clock.now_ns()
+        self.meters.stages["exchange"].add((now_ns - allowed.rendered_ns) / 1e6)
+        gap_ms = (now_ns - self._shown.arrived_ns) / 1e6
+        if self._shown.picture is not None:
+            self.meters.longest_gap_ms = max(self.meters.longest_gap_ms, gap_ms)
+            self._shown.interval_ms += 0.1 * (min(gap_ms, 200.0) - self._shown.interval_ms)
+        self._canvas.show(allowed.pixels)
+        self._shown.picture, self._shown.arrived_ns = allowed, now_ns
+        return allowed
+
+    def _draw(self, fresh: Picture | None) -> bool:
+        """Draw when something changed; says whether it did."""
+        now_ns = self._clock.now_ns()
+        shown, values = self._shown, self._tree.values()
+        age_s = (now_ns - shown.arrived_ns) / 1e9 if shown.picture is not None else 0.0
+        span_ms = float(values["/vivant/present/crossfade"]) * shown.interval_ms
+        refresh_ms = 1000.0 / self._surface.refresh_hz
+        fade = 1.0 if span_ms <= 0 else min(1.0, (age_s * 1000.0 + refresh_ms) / span_ms)
+        look, blank = look_of(values), bool(values["/vivant/present/blank"])
+        still = fresh is None and age_s < LIVING_AFTER_S and shown.drawn and (look, blank) == (shown.look, shown.blank)
+        if still and look.grain == 0.0 and shown.picture is not None:
+            return False
+        self._canvas.draw(
+            self._surface.target(),
+            self._surface.size_px,
+            look,
+            fade=fade,
+            held_s=age_s,
+            time_s=(now_ns - self._began_ns) / 1e9,
+            blank=blank,
+        )
+        self._surface.context.finish()
+        shown.drawn, shown.look, shown.blank = fade >= 1.0, look, blank
+        return True
+
+    def _swap(self, redrawn: bool, fresh: Picture | None) -> None:
+        drawn_ns = self._clock.now_ns()
+        if fresh is not None:
+            self._first_shown(fresh, drawn_ns)
+        if redrawn and self._recorder is not None and drawn_ns >= self._record_ns:
+            self._record_ns = drawn_ns + RECORD_EVERY_NS
+            self._recorder.offer(self._canvas.read(), drawn_ns)
+        if redrawn:
+            self._surface.swap()
+        else:
+            self._surface.idle()
+        now_ns = self._clock.now_ns()
+        if self._presented_ns:
+            self.meters.present_interval.add((now_ns - self._presented_ns) / 1e6)
+        self._presented_ns = now_ns
+        if fresh is None:
+            self.meters.repeated += 1
+            return
+        self.meters.presented += 1
+        self.meters.capture_to_refresh.add((now_ns - fresh.captured_ns) / 1e6)
+        self._climb(now_ns)
+
+    def _first_shown(self, picture: Picture, drawn_ns: int) -> None:
+        """The draw that first shows a picture is over: this is its latency."""
+        meters = self.meters
+        latency_ms = (drawn_ns - picture.captured_ns) / 1e6
+        meters.stages["present"].add((drawn_ns - self._shown.arrived_ns) / 1e6)
+        meters.capture_to_present.add(latency_ms)
+        meters.late += latency_ms > self._budget_ms
+        if picture.pixels.shape[1] == self._size_px[0]:  # the ladder judges a size by its own pictures
+            self._latency.add(latency_ms)
+            self._model.add(sum(picture.timings_ms.get(stage, 0.0) for stage in MODEL_STAGES))
+        if meters.first_picture_ms is None:
+            meters.first_picture_ms = (drawn_ns - self._began_ns) / 1e6
+        if self._moments is not None and picture.source is not None:
+            self._moments.add(picture.source, self._canvas.read(), drawn_ns)
+
+    def _climb(self, now_ns: int) -> None:
+        """Ask the ladder for another size when the latency left the budget, or leaves room."""
+        if self._ladder is None or self._serial % 30:
+            return
+        latency_ms, model_ms = self._latency.percentile(95), self._model.percentile(95)
+        if latency_ms is None or model_ms is None:
+            return
+        step = self._ladder.step(now_ns, self._latency.count, latency_ms, model_ms)
+        if step is not None:
+            LOG.info("quality ladder: %d to %d (%s)", step.size_from, step.size_to, step.reason)
+            self._size_px = (step.size_to, step.size_to)
+            self._latency.clear()
+            self._model.clear()
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """The size that the student is asked for now."""
+        return self._size_px
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What the quality ladder did."""
+        return () if self._ladder is None else tuple(self._ladder.steps)
+
+    @property
+    def verdict(self) -> Judgement | None:
+        """The judgement of the picture on the screen."""
+        return None if self._shown.picture is None else self._shown.picture.verdict.judgement

@@ -1,0 +1,86 @@
+"""What a show says of itself: stage times, latency, what became of every frame. Written as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from vivant.runtime.frames import STAGES, Picture
+from vivant.runtime.meters import Histogram
+
+FROM_RENDER: Final = ("captured", "lost", "dropped", "rendered", "admitted", "softened", "held", "errors")
+
+
+@dataclass(slots=True)
+class Meters:
+    """Every number of a show, filled by the present loop without a lock.
+
+    `capture_to_present` ends with the draw that first shows a frame; `capture_to_refresh` with the refresh
+    at which a display would show it. The stages of one picture add up to its capture_to_present.
+    """
+
+    stages: dict[str, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
+    capture_to_present: Histogram = field(default_factory=Histogram)
+    capture_to_refresh: Histogram = field(default_factory=Histogram)
+    present_interval: Histogram = field(default_factory=Histogram)
+    presented: int = 0
+    repeated: int = 0
+    late: int = 0
+    refused: int = 0
+    first_picture_ms: float | None = None
+    longest_gap_ms: float = 0.0
+    _past: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FROM_RENDER, 0))
+    _now: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FROM_RENDER, 0))
+
+    def took(self, picture: Picture) -> None:
+        """A picture arrived, admitted or not: its stages and the render process's totals."""
+        for stage, ms in picture.timings_ms.items():
+            if stage in self.stages:
+                self.stages[stage].add(ms)
+        if picture.counts.get("rendered", 0) < self._now["rendered"]:  # a new process counts from zero
+            self._past = {name: self._past[name] + self._now[name] for name in FROM_RENDER}
+        self._now = {name: int(picture.counts.get(name, 0)) for name in FROM_RENDER}
+
+    def frames(self) -> dict[str, int]:
+        """What became of the frames, over all render processes of this show."""
+        totals = {name: self._past[name] + self._now[name] for name in FROM_RENDER}
+        own = {
+            "presented": self.presented,
+            "repeated": self.repeated,
+            "late": self.late,
+            "refused": self.refused,
+        }
+        return totals | own
+
+    def as_dict(self) -> dict[str, Any]:
+        """The measured part of the report."""
+        interval = self.present_interval.snapshot()
+        low, high = self.present_interval.percentile(1), self.present_interval.percentile(99)
+        jitter = None if low is None or high is None else high - low
+        return {
+            "stages": {stage: meter.snapshot() for stage, meter in self.stages.items()},
+            "capture_to_present": self.capture_to_present.snapshot(),
+            "capture_to_refresh": self.capture_to_refresh.snapshot(),
+            "frames": self.frames(),
+            "present_interval": interval | {"jitter_ms": jitter},
+            "first_picture_ms": self.first_picture_ms,
+        }
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Write a report so that it is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=2)
+            file.write("\n")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

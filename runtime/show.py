@@ -1,0 +1,176 @@
+"""A show from its scene to its report: put the parts together, run the present loop, take them apart."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import multiprocessing as mp
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from vivant.engines.card import Card
+from vivant.engines.machine import cores, machine, versions
+from vivant.engines.student import find
+from vivant.runtime.canvas import Canvas
+from vivant.runtime.exchange import make_lanes
+from vivant.runtime.frames import MonotonicClock
+from vivant.runtime.ladder import Ladder
+from vivant.runtime.moments import Moments
+from vivant.runtime.osc import OscDoor
+from vivant.runtime.parameters import parameters_for
+from vivant.runtime.present import Present
+from vivant.runtime.record import Recorder
+from vivant.runtime.render import Job, render
+from vivant.runtime.report import write_json
+from vivant.runtime.scene import Scene
+from vivant.runtime.supervise import RenderProcess
+from vivant.runtime.surface import Surface, open_headless, open_window
+from vivant.runtime.tree import Tree
+
+LOG = logging.getLogger("vivant.show")
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for beyond the scene. None means: as the scene says."""
+
+    headless: bool = False
+    seconds: float | None = None
+    record: Path | None = None
+    report: Path | None = None
+    sheet: Path | None = None
+    assignments: Sequence[str] = ()
+
+
+class Stop:
+    """Set by SIGINT and SIGTERM; the present loop asks it at every refresh."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._heard)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+    def __call__(self) -> bool:
+        return self.asked
+
+
+def make_tree(scene: Scene, card: Card, assignments: Sequence[str]) -> Tree:
+    """The parameter tree of this student with the scene's values, then the command line's.
+
+    Raises VivantError naming the address and what is wrong with its value.
+    """
+    tree = Tree(parameters_for(card.styles))
+    tree.start_with(scene.parameters, "scene")
+    tree.assign(assignments)
+    return tree
+
+
+def open_surface(scene: Scene, headless: bool, clock: MonotonicClock) -> Surface:
+    """The scene's window, or a surface without a display that keeps the scene's refresh rate."""
+    if headless:
+        return open_headless(scene.window_size, refresh_hz=scene.refresh_hz, clock=clock)
+    return open_window(
+        scene.window_size, fullscreen=scene.fullscreen, monitor=scene.monitor, title=f"Vivant: {scene.title}"
+    )
+
+
+def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
+    """Run a scene until its end; returns the report. Raises VivantError before anything is shown.
+
+    `began_ns` is when the program was started, on the monotonic clock.
+    """
+    clock, stop = MonotonicClock(), Stop()
+    folder = find(scene.student)
+    card = Card.read(folder)
+    tree = make_tree(scene, card, wishes.assignments)
+    context = mp.get_context("spawn")
+    lanes = make_lanes(context)
+    with ExitStack() as open_parts:
+        first = tree.controls(clock.now_ns(), 0, scene.size)
+        job = Job(
+            scene.input, str(folder), scene.backend, scene.precision, cores(), 0, first
+        )
+        process = RenderProcess(context, render, job, lanes, clock)
+        process.start()
+        open_parts.callback(process.stop)
+        osc = OscDoor.of(scene, clock)
+        if osc is not None:
+            open_parts.callback(osc.close)
+        hello = process.wait_until_ready()
+        surface = open_surface(scene, wishes.headless, clock)
+        open_parts.callback(surface.close)
+        recorder = None
+        if wishes.record is not None:
+            recorder = Recorder(wishes.record, surface.size_px, fps=30)
+            open_parts.callback(recorder.close)
+        moments = Moments(wishes.seconds or 20.0) if wishes.sheet is not None else None
+        present = Present(
+            surface,
+            Canvas(surface.context),
+            tree,
+            osc,
+            process,
+            lanes,
+            clock,
+            budget_ms=scene.budget_ms,
+            size_px=scene.size,
+            began_ns=began_ns,
+            ladder=Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
+            recorder=recorder,
+            moments=moments,
+        )
+        stop.install()
+        gc.freeze()
+        LOG.info("%s", " ".join(f"{k}={v}" for k, v in hello.facts.items() if k != "student"))
+        until_ns = None if wishes.seconds is None else clock.now_ns() + round(wishes.seconds * 1e9)
+        present.run(until_ns, stop)
+        report = assemble(scene, surface, process, present, osc, recorder)
+    if wishes.sheet is not None and moments is not None:
+        from vivant.runtime.sheet import contact_sheet
+
+        contact_sheet([(source, shown) for _, source, shown in moments.taken], wishes.sheet)
+    if wishes.report is not None:
+        write_json(report, wishes.report)
+    return report
+
+
+def assemble(
+    scene: Scene,
+    surface: Surface,
+    process: RenderProcess,
+    present: Present,
+    osc: OscDoor | None,
+    recorder: Recorder | None,
+) -> dict[str, Any]:
+    """The report: what ran where, and what was measured."""
+    facts = dict(process.facts)
+    student = facts.pop("student", {})
+    info = surface.context.info
+    measured = present.meters.as_dict()
+    return {
+        "machine": machine() | {"gl_renderer": info["GL_RENDERER"], "gl_version": info["GL_VERSION"]},
+        "versions": versions(),
+        "scene": scene.title,
+        **facts,
+        "student": student | {"size": list(present.size_px)},
+        "budget_ms": scene.budget_ms,
+        "window_size": list(surface.size_px),
+        **measured,
+        "render_process": {
+            "restarts": process.restarts,
+            "longest_gap_ms": present.meters.longest_gap_ms,
+        },
+        "ladder": [asdict(step) for step in present.steps],
+        "osc": None if osc is None else osc.counts(),
+        "recording": None if recorder is None else recorder.counts(),
+    }
