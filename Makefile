@@ -1,0 +1,64 @@
+# Two commands matter: `make show` and `make test`. Both set up everything they need.
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+ARGS ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+export OMP_WAIT_POLICY ?= PASSIVE
+
+# With a display: a window. Without: twenty seconds off-screen, and files to look at.
+ifeq ($(strip $(DISPLAY)$(WAYLAND_DISPLAY)),)
+ifneq ($(shell uname -s),Darwin)
+SHOW_ARGS := --headless --seconds 20 --record out/mirror.mp4 --sheet out/mirror.png --report out/mirror.json
+endif
+endif
+
+.PHONY: show test bench lint types system clean help
+
+help:
+	@echo "make show   run scenes/mirror.toml (ARGS=\"--input clip:FILE ...\" is passed on)"
+	@echo "make test   run the whole test suite"
+	@echo "make bench  measure every backend on this machine"
+	@echo "make lint   format check, lint, strict types"
+
+show: $(VENV)/.show
+	@mkdir -p out
+	@$(BIN)/vivant run scenes/mirror.toml $(SHOW_ARGS) $(ARGS)
+
+test: $(VENV)/.test
+	$(BIN)/python -P -m pytest $(ARGS)
+
+bench: $(VENV)/.show
+	@$(BIN)/vivant bench $(ARGS)
+
+lint: $(VENV)/.test types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	MYPYPATH=build/types $(BIN)/mypy -p vivant.runtime -p vivant.engines -p vivant.guardrails \
+		-p vivant.cli -p vivant.tools -p vivant.distill
+
+# The type checker cannot follow an editable install, so it is shown the folders as one package.
+types:
+	@mkdir -p build/types/vivant
+	@for d in runtime engines guardrails shaders scenes distill cli tools; do \
+		ln -sfn ../../../$$d build/types/vivant/$$d; done
+
+$(VENV)/.venv: tools/system.sh
+	@sh tools/system.sh
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.show: $(VENV)/.venv requirements/show.txt pyproject.toml
+	@echo "Installing what the show needs (about 250 MB) ..."
+	@$(PIP) -r requirements/show.txt
+	@$(PIP) --no-deps --no-build-isolation -e . || $(PIP) --no-deps -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.show requirements/test.txt
+	@sh tools/system.sh xvfb
+	@echo "Installing what the tests and distill need (torch for the CPU among it) ..."
+	@$(PIP) -r requirements/test.txt
+	@touch $@
+
+clean:
+	rm -rf build out .mypy_cache .ruff_cache .pytest_cache .hypothesis
