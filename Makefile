@@ -51,7 +51,7 @@ $(VENV)/.venv: tools/system.sh
 $(VENV)/.show: $(VENV)/.venv requirements/show.txt pyproject.toml
 	@echo "Installing what the show needs (about 250 MB) ..."
 	@$(PIP) -r requirements/show.txt
-	@$(PIP) --no-deps --no-build-isolation -e . || $(PIP) --no-deps -e .
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.show requirements/test.txt
