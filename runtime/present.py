@@ -184,7 +184,7 @@ class Present:
         meters = self.meters
         latency_ms = (drawn_ns - picture.captured_ns) / 1e6
         meters.stages["present"].add((drawn_ns - self._shown.arrived_ns) / 1e6)
-        meters.capture_to_present.add(latency_ms)
+        meters.latency(latency_ms, drawn_ns)
         meters.late += latency_ms > self._budget_ms
         if picture.pixels.shape[1] == self._size_px[0]:  # the ladder judges a size by its own pictures
             self._latency.add(latency_ms)

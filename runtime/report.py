@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, Final
 from vivant.runtime.frames import STAGES, Picture
 from vivant.runtime.meters import Histogram
 
+MINUTE_NS: Final = 60_000_000_000
+MINUTES_KEPT: Final = 24 * 60
 FROM_RENDER: Final = ("captured", "lost", "dropped", "rendered", "admitted", "softened", "held", "errors")
 
 
@@ -21,7 +24,7 @@ class Meters:
     """Every number of a show, filled by the present loop without a lock.
 
     `capture_to_present` ends with the draw that first shows a frame; `capture_to_refresh` with the refresh
-    at which a display would show it. The stages of one picture add up to its capture_to_present.
+    at which a display would show it; `minutes` holds capture_to_present minute by minute. The stages of one picture add up to its capture_to_present.
     """
 
     stages: dict[str, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
@@ -34,6 +37,9 @@ class Meters:
     refused: int = 0
     first_picture_ms: float | None = None
     longest_gap_ms: float = 0.0
+    minutes: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MINUTES_KEPT))
+    _minute: Histogram = field(default_factory=Histogram)
+    _minute_ns: int = 0
     _past: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FROM_RENDER, 0))
     _now: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FROM_RENDER, 0))
 
@@ -45,6 +51,15 @@ class Meters:
         if picture.counts.get("rendered", 0) < self._now["rendered"]:  # a new process counts from zero
             self._past = {name: self._past[name] + self._now[name] for name in FROM_RENDER}
         self._now = {name: int(picture.counts.get(name, 0)) for name in FROM_RENDER}
+
+    def latency(self, ms: float, now_ns: int) -> None:
+        """A picture was shown for the first time, `ms` after it was captured."""
+        self.capture_to_present.add(ms)
+        if now_ns - self._minute_ns >= MINUTE_NS:
+            if self._minute.count:
+                self.minutes.append(self._minute.snapshot())
+            self._minute, self._minute_ns = Histogram(), now_ns
+        self._minute.add(ms)
 
     def frames(self) -> dict[str, int]:
         """What became of the frames, over all render processes of this show."""
@@ -66,6 +81,7 @@ class Meters:
             "stages": {stage: meter.snapshot() for stage, meter in self.stages.items()},
             "capture_to_present": self.capture_to_present.snapshot(),
             "capture_to_refresh": self.capture_to_refresh.snapshot(),
+            "minutes": list(self.minutes),
             "frames": self.frames(),
             "present_interval": interval | {"jitter_ms": jitter},
             "first_picture_ms": self.first_picture_ms,
