@@ -1,0 +1,167 @@
+"""The planes a decoder paints with: canvas textures, and textures that follow the judged guide's tangents.
+
+Made after the guard, from the latent that it judged, so that they cannot show what it never saw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from vivant.engines.bank import ORIENTATIONS, TILE_PX, gather, grain_bank, hatch_bank
+from vivant.engines.strokebank import DAB, STROKE, STROKE_ORIENTATIONS, Layer, stroke_bank
+from vivant.engines.tiles import cell_tile, paper_tile, smooth_noise
+from vivant.runtime.frames import F32, U8
+
+STYLES = ("mosaic", "ink", "engraving", "strokes")
+PLANE_NAMES = (
+    *("hatch_even", "hatch_odd", "cross_even", "cross_odd", "cos2theta", "sin2theta", "dry"),
+    *("paper", "warp_a", "warp_b", "cell_edge", "cell_dx", "cell_dy", "cell_id"),
+    *("stroke_across", "stroke_along", "stroke_id", "dab_across", "dab_along", "dab_id"),
+)
+GROUPS: dict[str, frozenset[str]] = {
+    "mosaic": frozenset({"cell_edge", "cell_dx", "cell_dy", "cell_id", "paper"}),
+    "ink": frozenset({"paper", "warp_a", "warp_b", "dry", "cos2theta", "sin2theta"}),
+    "engraving": frozenset(
+        {"hatch_even", "hatch_odd", "cross_even", "cross_odd", "cos2theta", "sin2theta", "paper"}
+    ),
+    "strokes": frozenset(
+        {"stroke_across", "stroke_along", "stroke_id", "dab_across", "dab_along", "dab_id", "dry"}
+    )
+    | {"cos2theta", "sin2theta"},
+}
+"""Which planes a style reads; the others are zero for it, in training and in the show."""
+
+ZERO = 128
+_AT = {name: i for i, name in enumerate(PLANE_NAMES)}
+_STATIC = ("paper", "warp_a", "warp_b", "cell_edge", "cell_dx", "cell_dy", "cell_id")
+_PRIOR = 0.0015  # strength of the wandering direction where the guide is flat: above camera noise, below skin
+
+
+def tangents(guide: F32) -> F32:
+    """Double-angle tangents (H/4, W/4, 2) of a guide (H/2, W/2): cos and sin of twice the angle, by strength.
+
+    The structure tensor of Kang et al. 2007 / Kyprianidis and Kang 2011, with weak edges lifted: products of
+    half-resolution gradients, divided by the gradient's size, averaged to quarter resolution, at two scales.
+    """
+    dx = cv2.Sobel(guide, cv2.CV_32F, 1, 0, scale=1 / 16)
+    dy = cv2.Sobel(guide, cv2.CV_32F, 0, 1, scale=1 / 16)
+    lift = 1 / (cv2.magnitude(dx, dy) + 0.02)
+    # the gradient's double angle turned by half a turn is the tangent's
+    double = cv2.merge([(dy * dy - dx * dx) * lift, -2 * dx * dy * lift])
+    height, width = guide.shape
+    quarter = cv2.resize(double, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    fine = cv2.GaussianBlur(quarter, (7, 7), 1.15)
+    return np.asarray(cv2.addWeighted(fine, 1.0, cv2.GaussianBlur(quarter, (13, 13), 2.5), 0.6, 0.0))
+
+
+class PlaneField:
+    """Planes for one canvas. Owns its buffer; one thread may use it.
+
+    `size_px` is (width, height), multiples of 32. `seed` moves the tiles under the canvas.
+    """
+
+    def __init__(self, size_px: tuple[int, int], seed: int, styles: Sequence[str] = STYLES) -> None:
+        width, height = size_px
+        self._groups = [GROUPS[style] for style in styles]
+        self._shown: frozenset[str] = frozenset()
+        self._held: F32 | None = None
+        self.planes: U8 = np.full((1, len(PLANE_NAMES), height, width), ZERO, np.uint8)
+        rng = np.random.default_rng(seed)
+        shift = rng.integers(0, TILE_PX, 2)
+        rows = (np.arange(height) + shift[1]) % TILE_PX
+        columns = (np.arange(width) + shift[0]) % TILE_PX
+        tiles = np.concatenate([paper_tile(), cell_tile()])
+        self._static = np.ascontiguousarray(tiles[:, rows[:, None], columns[None]])
+        wander = np.stack([0.9 * smooth_noise(int(rng.integers(2**31)), 6.0, 256) + 0.5 * 1.0,
+                           0.9 * smooth_noise(int(rng.integers(2**31)), 6.0, 256)], axis=-1)  # fmt: skip
+        self._prior = _PRIOR * np.ascontiguousarray(-wander[: height // 4, : width // 4])
+        self._cos, self._sin, self._angle = np.empty((3, height, width), np.float32)
+        wanted = frozenset[str]().union(*self._groups)
+        self._banks = [b for b in _oriented(size_px, shift) if wanted.intersection(b.names)]
+
+    def update(self, guide: F32, style_weights: F32, hold: float = 0.0) -> U8:
+        """Planes u8 (1, 20, H, W) for a guide f32 (1, 1, H/2, W/2), valid until the next call.
+
+        `style_weights` (S,) in the order of the styles: planes that no style above zero reads are 128.
+        `hold` in [0, 1) is how much of the last call's tangents stays.
+        """
+        weights = np.ravel(style_weights)
+        wanted = frozenset[str]().union(
+            *(group for group, weight in zip(self._groups, weights, strict=True) if weight > 0)
+        )
+        for name in self._shown - wanted:
+            self.planes[0, _AT[name]] = ZERO
+        for name in wanted - self._shown:
+            if name in _STATIC:
+                self.planes[0, _AT[name]] = self._static[_STATIC.index(name)]
+        self._shown = wanted
+        if "cos2theta" in wanted:
+            self._orient(guide[0, 0], hold, wanted)
+        else:
+            self._held = None
+        return self.planes
+
+    def _orient(self, guide: F32, hold: float, wanted: frozenset[str]) -> None:
+        now = tangents(guide)
+        self._held = now if self._held is None else cv2.addWeighted(self._held, hold, now, 1 - hold, 0.0)
+        field = self._held + self._prior
+        height, width = self.planes.shape[2:]
+        unit = field / (np.linalg.norm(field, axis=-1, keepdims=True) + 1e-12)
+        levels = cv2.convertScaleAbs(unit, alpha=64.0, beta=128.0)
+        full = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
+        cos_u8, sin_u8 = self.planes[0, _AT["cos2theta"]], self.planes[0, _AT["sin2theta"]]
+        cv2.extractChannel(full, 0, cos_u8)
+        cv2.extractChannel(full, 1, sin_u8)
+        # the angle is taken from the planes themselves, so that a reader of them finds the very entry gathered
+        np.subtract(cos_u8, np.float32(ZERO), out=self._cos)
+        np.subtract(sin_u8, np.float32(ZERO), out=self._sin)
+        angle = cv2.phase(self._cos, self._sin, self._angle)
+        for bank in self._banks:
+            if wanted.intersection(bank.names):
+                bank.gather(angle, self.planes[0])
+
+
+class _Oriented:
+    """One bank laid under a canvas: gathers its planes by the double angle."""
+
+    def __init__(
+        self, bank: U8, names: tuple[str, ...], entries: int, blend: bool, size_px: tuple[int, int], shift: U8
+    ) -> None:
+        width, height = size_px
+        tile = bank.shape[1]
+        self.names = names
+        self._bank, self._blend = bank, blend
+        self._scale = (entries - 1) / (2 * math.pi)
+        rows = (np.arange(height) + shift[1]) % tile * entries
+        columns = (np.arange(width) + shift[0]) % tile
+        self._map_x = np.broadcast_to(columns.astype(np.float32), (height, width)).copy()
+        self._base_y = np.broadcast_to(rows.astype(np.float32)[:, None], (height, width)).copy()
+        self._map_y = np.empty_like(self._base_y)
+        self._out = np.empty((height, width, *bank.shape[2:]), np.uint8)
+
+    def gather(self, angle: F32, planes: U8) -> None:
+        cv2.scaleAdd(angle, self._scale, self._base_y, self._map_y)
+        gather(self._bank, self._map_x, self._map_y, self._out, self._blend)
+        if self._out.ndim == 2:
+            planes[_AT[self.names[0]]] = self._out
+            return
+        for channel, name in enumerate(self.names):
+            cv2.extractChannel(self._out, channel, planes[_AT[name]])
+
+
+def _oriented(size_px: tuple[int, int], shift: U8) -> list[_Oriented]:
+    def strokes(layer: Layer) -> _Oriented:
+        names = tuple(f"{layer.name}_{part}" for part in ("across", "along", "id"))
+        return _Oriented(stroke_bank(layer), names, STROKE_ORIENTATIONS + 1, False, size_px, shift)
+
+    hatch = ("hatch_even", "hatch_odd", "cross_even", "cross_odd")
+    return [
+        _Oriented(hatch_bank(), hatch, ORIENTATIONS + 1, True, size_px, shift),
+        _Oriented(grain_bank(), ("dry",), ORIENTATIONS + 1, True, size_px, shift),
+        strokes(STROKE),
+        strokes(DAB),
+    ]
