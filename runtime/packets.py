@@ -1,0 +1,96 @@
+"""OSC datagrams taken apart: hostile bytes in, messages or `Malformed` out, never anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pythonosc.osc_message import OscMessage, ParseError
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+BUNDLE: Final = b"#bundle\0"
+AT_ONCE: Final = 1  # the time tag that means now
+LARGEST_DATAGRAM: Final = 16_384  # bytes; larger ones are refused unread, so that none costs much
+LARGEST_MESSAGE: Final = 1_024  # bytes; the longest message that means anything here has about a hundred
+KNOWN_TAGS: Final = b"ifsbhdtrmTFN[]"
+IMPULSE: Final = b"I"  # OSC 1.1's bang; python-osc does not know it
+SECONDS_1900_TO_1970: Final = 2_208_988_800  # OSC counts like NTP
+
+
+class Malformed(Exception):
+    """The bytes are no OSC."""
+
+
+def time_tag(wall_s: float) -> int:
+    """The OSC time tag (1/2**32 s since 1900) of `wall_s`, seconds since 1970."""
+    return int((wall_s + SECONDS_1900_TO_1970) * 2**32)
+
+
+def split(datagram: bytes) -> list[tuple[bytes, int]]:
+    """Every message of a datagram with its time tag, in order, out of bundles nested as deep as they like.
+
+    All or nothing. python-osc's own OscBundle is not asked: an element of negative size sends it round in
+    a circle for ever, and nesting it deep ends in a RecursionError.
+    """
+    if len(datagram) > LARGEST_DATAGRAM:
+        raise Malformed("too long")
+    if datagram[:1] == b"/":
+        return [(datagram, AT_ONCE)]
+    found: list[tuple[bytes, int]] = []
+    waiting = [(datagram, AT_ONCE)]
+    while waiting:
+        element, tag = waiting.pop()
+        if element[:1] == b"/":
+            found.append((element, tag))
+        elif element[:8] == BUNDLE and len(element) >= 16:
+            inner = int.from_bytes(element[8:16], "big")
+            waiting.extend((part, inner) for part in reversed(_elements(element)))
+        else:
+            raise Malformed("neither a message nor a bundle")
+    return found
+
+
+def _elements(bundle: bytes) -> list[bytes]:
+    parts, at = [], 16
+    while at < len(bundle):
+        size = int.from_bytes(bundle[at : at + 4], "big", signed=True)
+        if size <= 0 or size % 4 or at + 4 + size > len(bundle):
+            raise Malformed("an element of a bundle is longer than the bundle, or of no length")
+        parts.append(bundle[at + 4 : at + 4 + size])
+        at += 4 + size
+    return parts
+
+
+def address_of(message: bytes) -> bytes:
+    """The address of a message that `split` found, as it stands there."""
+    return message.partition(b"\0")[0]
+
+
+def arguments(message: bytes) -> Sequence[object]:
+    """The arguments of a message that `split` found. Raises Malformed.
+
+    The type tags are looked at first, because python-osc logs a line for each one that it does not know.
+    """
+    if len(message) > LARGEST_MESSAGE:
+        raise Malformed("too long")
+    start = len(address_of(message)) // 4 * 4 + 4
+    tags = message[start:].partition(b"\0")[0]
+    if tags == b"," + IMPULSE:
+        return (True,)
+    if tags[1:].strip(KNOWN_TAGS):
+        raise Malformed("an argument of a type that is not known")
+    try:
+        found: list[object] = OscMessage(message).params
+    except (ParseError, ValueError, OverflowError) as error:  # no UTF-8, a time tag beyond the calendar
+        raise Malformed(str(error)) from error
+    return found
+
+
+def message(address: str, args: Sequence[object]) -> bytes:
+    """The datagram of one message with int, float, bool and str arguments; a bool goes as 0 or 1, which
+    every controller understands."""
+    builder = OscMessageBuilder(address)
+    for value in args:
+        builder.add_arg(int(value) if isinstance(value, bool) else value)
+    datagram: bytes = builder.build().dgram
+    return datagram

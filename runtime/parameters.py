@@ -1,0 +1,298 @@
+"""The parameters of a show: everything that can change while it runs, each described once.
+
+All doors (OSC, scene files, the command line, the documentation page) read this one list.
+
+What an argument becomes, by the kind of the parameter:
+
+- float, int: any finite number; T and F count as 1 and 0; an int parameter takes the nearest whole number.
+- bool: T, F, and the numbers 0 and 1.
+- choice: a name (a string), or its index as a whole number. A choice made of numbers, such as
+  1 | 2, is chosen by the number itself, never by an index.
+- action: no argument, or one bool or number; 0 and F are the release of a button and do nothing.
+- A string is never read as a number, so that "0.5" for a float is `wrong_type`. NaN and Inf are `not_finite`.
+- A number that leaves the range by at most 1 % of the range is clamped, and counted; further out it is
+  `out_of_range`. A difference that float32 alone explains is no clamping.
+- `ADDRESS/norm` takes a number in [0, 1] over the range; for a bool 0.5 and more is true, for a choice it is
+  the position in the list.
+- Any other number of arguments is `wrong_arity`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from vivant.runtime.frames import Value
+
+Kind = Literal["float", "int", "bool", "choice", "action"]
+Reason = Literal["unknown_address", "wrong_type", "out_of_range", "not_finite", "read_only", "wrong_arity"]
+
+ROOT: Final = "/vivant/"
+STYLE: Final = "/vivant/style/"
+LOOK: Final = "/vivant/look/"
+STATUS: Final = "/vivant/status/"
+CHOOSE: Final = "/vivant/style/choose"
+FADE_S: Final = "/vivant/style/fade_s"
+RESET: Final = "/vivant/reset"
+NORM: Final = "/norm"
+HOUSE_STYLES: Final = ("mosaic", "ink", "engraving", "strokes")
+
+CLAMP_SHARE: Final = (
+    0.01  # how far outside, as a share of the range, is still taken for a rounding of the sender
+)
+FLOAT32_SHARE: Final = 1e-6  # 0.99 as a float32 is 0.99000001: no mistake of the sender at all
+LARGEST_INT: Final = 2**31 - 1  # OSC's `i`
+LARGEST_NUMBER: Final = 2**63  # OSC's `h`; what is beyond is nobody's value, and may not fit a float
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One thing that can change. `minimum` and `maximum`, in `unit`, bound a float and an int; `choices` are
+    the names of a choice."""
+
+    address: str
+    kind: Kind
+    meaning: str
+    default: Value = 0.0
+    minimum: float = 0.0
+    maximum: float = 1.0
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    read_only: bool = False
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the choices are numbers, so that a number means the choice and not its index."""
+        return bool(self.choices) and all(choice.isdecimal() for choice in self.choices)
+
+    def range_text(self) -> str:
+        """The admitted values in words, such as `[-2, 2] EV` or `fit | fill`."""
+        if self.kind in ("float", "int"):
+            return f"[{self.minimum:g}, {self.maximum:g}] {self.unit}".rstrip()
+        return {"bool": "0 | 1", "choice": " | ".join(self.choices), "action": "no value"}[self.kind]
+
+    def norm(self, value: Value) -> float:
+        """Where `value` lies in the parameter's range, in [0, 1]."""
+        if self.kind == "choice":
+            return self.choices.index(str(value)) / max(len(self.choices) - 1, 1)
+        if self.kind == "bool":
+            return float(value)
+        return (float(value) - self.minimum) / (self.maximum - self.minimum)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a value: taken as it was, clamped into the range, or refused for a reason."""
+
+    verb: Literal["applied", "clamped", "refused"]
+    value: Value = 0
+    reason: Reason | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether the value is now in force."""
+        return self.verb != "refused"
+
+
+def refused(reason: Reason) -> Outcome:
+    """The outcome of a value that is not taken."""
+    return Outcome("refused", reason=reason)
+
+
+def coerce(parameter: Parameter, args: Sequence[object], norm: bool = False) -> Outcome:
+    """What `args` mean for `parameter`, or for its norm door, by the rules at the top of this module."""
+    if parameter.read_only:
+        return refused("read_only")
+    if parameter.kind == "action" and not args:
+        return Outcome("applied", True)
+    if len(args) != 1:
+        return refused("wrong_arity")
+    argument = args[0]
+    if norm:
+        outcome = _number(argument, 0.0, 1.0)
+        return (
+            outcome
+            if not outcome.taken
+            else Outcome(outcome.verb, _from_norm(parameter, float(outcome.value)))
+        )
+    if parameter.kind == "choice":
+        return _choice(parameter, argument)
+    if parameter.kind == "action":
+        outcome = _number(argument, -math.inf, math.inf)
+        return outcome if not outcome.taken else Outcome("applied", outcome.value != 0)
+    if parameter.kind == "bool":
+        outcome = _number(argument, -math.inf, math.inf)
+        if outcome.taken and outcome.value not in (0, 1):
+            return refused("out_of_range")
+        return outcome if not outcome.taken else Outcome("applied", bool(outcome.value))
+    outcome = _number(argument, parameter.minimum, parameter.maximum)
+    if outcome.taken and parameter.kind == "int":
+        return Outcome(outcome.verb, math.floor(float(outcome.value) + 0.5))
+    return outcome
+
+
+def _number(argument: object, minimum: float, maximum: float) -> Outcome:
+    if not isinstance(argument, bool | int | float):
+        return refused("wrong_type")
+    if isinstance(argument, float) and not math.isfinite(argument):
+        return refused("not_finite")
+    if abs(argument) > LARGEST_NUMBER:
+        return refused("out_of_range")
+    number = float(argument)
+    nearest = min(max(number, minimum), maximum)
+    outside, span = abs(number - nearest), maximum - minimum
+    if outside > CLAMP_SHARE * span:
+        return refused("out_of_range")
+    return Outcome("applied" if outside <= FLOAT32_SHARE * span else "clamped", nearest)
+
+
+def _choice(parameter: Parameter, argument: object) -> Outcome:
+    if isinstance(argument, str):
+        known = argument in parameter.choices
+        return Outcome("applied", argument) if known else refused("out_of_range")
+    if isinstance(argument, bool) or not isinstance(argument, int | float):
+        return refused("wrong_type")
+    if isinstance(argument, float) and not math.isfinite(argument):
+        return refused("not_finite")
+    if argument != int(argument):
+        return refused("wrong_type")
+    if abs(argument) > LARGEST_NUMBER:
+        return refused("out_of_range")
+    if parameter.numbered:
+        return _choice(parameter, str(int(argument)))
+    known = 0 <= argument < len(parameter.choices)
+    return Outcome("applied", parameter.choices[int(argument)]) if known else refused("out_of_range")
+
+
+def _from_norm(parameter: Parameter, share: float) -> Value:
+    if parameter.kind == "choice":
+        return parameter.choices[round(share * (len(parameter.choices) - 1))]
+    if parameter.kind == "bool":
+        return share >= 0.5
+    value = parameter.minimum + share * (parameter.maximum - parameter.minimum)
+    return math.floor(value + 0.5) if parameter.kind == "int" else value
+
+
+def parameters_for(styles: Sequence[str] = HOUSE_STYLES) -> tuple[Parameter, ...]:
+    """Every parameter of a show whose student paints in `styles`, in the order of the documentation page.
+
+    Raises ValueError when a style is named like one of the fixed addresses beside it.
+    """
+    if not styles or {"choose", "fade_s"} & set(styles):
+        raise ValueError(f"a student needs styles, none named choose or fade_s, not {list(styles)}")
+    return (*_student(), *_styles(tuple(styles)), *_motion(), *_look(), *_present(), *_status())
+
+
+def _student() -> tuple[Parameter, ...]:
+    return (
+        Parameter(
+            ROOT + "student/strength",
+            "float",
+            "img2img strength: how freely the student repaints what it sees",
+            0.25,
+        ),
+        Parameter(
+            ROOT + "student/steps", "choice", "denoising steps for each picture", "1", choices=("1", "2")
+        ),
+        Parameter(
+            ROOT + "student/seed",
+            "int",
+            "seed of the noise; the planes keep the seed of the start",
+            0,
+            maximum=9999,
+        ),
+    )
+
+
+def _styles(styles: tuple[str, ...]) -> tuple[Parameter, ...]:
+    weights = (
+        Parameter(
+            STYLE + name, "float", f"weight of {name}; the weights are shared out to a sum of 1", weight
+        )
+        for name, weight in zip(styles, (1.0, *[0.0] * len(styles)), strict=False)
+    )
+    return (
+        *weights,
+        Parameter(CHOOSE, "choice", "go to one style alone, over fade_s", styles[0], choices=styles),
+        Parameter(FADE_S, "float", "how long choose takes", 1.5, maximum=30, unit="s"),
+    )
+
+
+def _motion() -> tuple[Parameter, ...]:
+    return (
+        Parameter(ROOT + "motion/smooth", "float", "smoothing of the input over time; 0 is none", 0.5),
+        Parameter(
+            ROOT + "motion/hold",
+            "float",
+            "how long strokes keep their direction; 0 follows each frame",
+            0.9,
+            0.0,
+            0.99,
+        ),
+    )
+
+
+def _look() -> tuple[Parameter, ...]:
+    return (
+        Parameter(LOOK + "exposure", "float", "brightness", 0.0, -2.0, 2.0, unit="EV"),
+        Parameter(LOOK + "contrast", "float", "contrast; 1 leaves it", 1.0, maximum=2.0),
+        Parameter(
+            LOOK + "saturation", "float", "strength of colour; 0 is grey, 1 leaves it", 1.0, maximum=2.0
+        ),
+        Parameter(LOOK + "temperature", "float", "cool (-1) to warm (1)", 0.0, -1.0, 1.0),
+        Parameter(LOOK + "grain", "float", "film grain", 0.0),
+        Parameter(LOOK + "vignette", "float", "darkening toward the corners", 0.0),
+    )
+
+
+def _present() -> tuple[Parameter, ...]:
+    return (
+        Parameter(
+            ROOT + "present/crossfade",
+            "float",
+            "fade between pictures; 0 cuts, 1 takes the whole interval",
+            1.0,
+        ),
+        Parameter(
+            ROOT + "present/aspect",
+            "choice",
+            "show all with borders, or fill and crop",
+            "fill",
+            choices=("fit", "fill"),
+        ),
+        Parameter(ROOT + "present/mirror", "bool", "left and right exchanged, as in a mirror", False),
+        Parameter(ROOT + "present/blank", "bool", "the operator's black screen", False),
+        Parameter(RESET, "action", "every value back to what it was at the start of the show"),
+    )
+
+
+def _status() -> tuple[Parameter, ...]:
+    def count(name: str, meaning: str, unit: str = "") -> Parameter:
+        return Parameter(STATUS + name, "int", meaning, 0, maximum=LARGEST_INT, unit=unit, read_only=True)
+
+    def duration(name: str, meaning: str, unit: str = "ms") -> Parameter:
+        return Parameter(STATUS + name, "float", meaning, 0.0, maximum=1e9, unit=unit, read_only=True)
+
+    verdicts = ("hold", "pass", "soften", "blank")
+    return (
+        duration("uptime_s", "since the start of the show", "s"),
+        duration("capture_to_present_ms", "from the captured frame to the end of its first draw, recent p95"),
+        duration("render_ms", "one picture in the render process, recent p95"),
+        duration("present_interval_ms", "from one refresh to the next, recent p99"),
+        Parameter(
+            STATUS + "verdict",
+            "choice",
+            "the guard's newest judgement",
+            "hold",
+            choices=verdicts,
+            read_only=True,
+        ),
+        count("size_px", "width of the student's picture, as the quality ladder chose it", "px"),
+        count("presented", "pictures shown"),
+        count("held", "pictures that the guard held back"),
+        count("late", "pictures that missed the budget"),
+        count("restarts", "times the render process was started again"),
+        count("refused", "messages refused at the doors"),
+    )

@@ -1,0 +1,265 @@
+"""A scene: one TOML file that says everything about a piece, checked in full before a window opens."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import vivant.scenes
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from vivant.engines.card import Card
+from vivant.engines.contract import Precision
+from vivant.engines.registry import BACKENDS
+from vivant.engines.student import find
+from vivant.runtime.endpoints import Endpoint, endpoint, network
+from vivant.runtime.frames import Value, VivantError
+from vivant.runtime.parameters import HOUSE_STYLES, ROOT, STYLE, parameters_for
+from vivant.runtime.problems import problem, problems_of, report
+from vivant.runtime.senses.registry import KINDS
+from vivant.runtime.tree import Tree
+
+SHIPPED: Final = Path(vivant.scenes.__file__).parent
+LARGEST_FILE: Final = 1_000_000  # bytes; a scene is a page of text
+STRICT: Final = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+Side = Annotated[int, Field(strict=True, ge=256, le=1024, multiple_of=32)]
+Pixels = Annotated[int, Field(strict=True, ge=16, le=16384)]
+Text = Annotated[str, Field(strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One value of [parameters]: the keys that led to it, the address that they mean."""
+
+    path: tuple[str, ...]
+    address: str
+    value: Any  # whatever TOML can hold; the tree judges it
+
+
+class Osc(BaseModel):
+    """The OSC door: where it listens ("off" for nowhere), who may send, and who always gets feedback."""
+
+    model_config = STRICT
+
+    listen: str = "127.0.0.1:9000"
+    allow: tuple[Text, ...] = Field((), strict=False)
+    feedback: tuple[Text, ...] = Field((), strict=False)
+
+    @field_validator("listen")
+    @classmethod
+    def _listen(cls, text: str) -> str:
+        if text != "off":
+            endpoint(text)
+        return text
+
+    @field_validator("allow")
+    @classmethod
+    def _allow(cls, senders: tuple[str, ...]) -> tuple[str, ...]:
+        for sender in senders:
+            network(sender)
+        return senders
+
+    @field_validator("feedback")
+    @classmethod
+    def _feedback(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        for target in targets:
+            endpoint(target)
+        return targets
+
+    @property
+    def listen_at(self) -> Endpoint | None:
+        """(host, port) to listen at, or None when the door is off."""
+        return None if self.listen == "off" else endpoint(self.listen)
+
+    @property
+    def targets(self) -> tuple[Endpoint, ...]:
+        """(host, port) of everyone who gets feedback without asking."""
+        return tuple(endpoint(target) for target in self.feedback)
+
+
+class Scene(BaseModel):
+    """What a piece is. Sizes are (width, height) in pixels; `parameters` are starting values by OSC address;
+    a clip in `input` has an absolute path. `refresh_hz` counts only where there is no display."""
+
+    model_config = STRICT
+
+    title: str = Field(min_length=1)
+    summary: str = ""
+    input: str = "auto"
+    student: str = "house"
+    backend: str = "auto"
+    precision: Precision = "int8"
+    size: tuple[Side, Side] = Field((384, 384), strict=False)
+    budget_ms: float = Field(30.0, gt=0, le=1000)
+    ladder: bool = True
+    ladder_sizes: tuple[Side, ...] = Field((256, 320, 384, 448, 512), strict=False, min_length=1)
+    window_size: tuple[Pixels, Pixels] = Field((1280, 720), strict=False)
+    fullscreen: bool = False
+    monitor: int = Field(0, ge=0, le=63)
+    refresh_hz: float = Field(60.0, ge=1, le=480)
+    osc: Osc = Field(default_factory=lambda: Osc.model_validate({}))
+    parameters: dict[str, Value] = Field(default_factory=dict)
+
+    @field_validator("input")
+    @classmethod
+    def _input(cls, text: str, info: ValidationInfo) -> str:
+        folder: Path = info.context["folder"] if info.context else Path.cwd()
+        return _input_in(text, folder)
+
+    @field_validator("student")
+    @classmethod
+    def _student(cls, name: str) -> str:
+        try:
+            _styles_of(name)
+        except VivantError as error:
+            raise ValueError(str(error)) from error
+        return name
+
+    @field_validator("backend")
+    @classmethod
+    def _backend(cls, name: str) -> str:
+        names = ("auto", *BACKENDS)
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ValueError(f"should be one of {', '.join(names)}{hint}")
+        return name
+
+
+def load_scene(path: Path) -> Scene:
+    """Read and check a scene file. Raises VivantError with every problem of the file at once."""
+    return _checked(_read(path), path.resolve().parent, str(path))
+
+
+def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
+    """The scene with what the command line asks for, by key ("input", "osc.listen"), checked the same way.
+
+    Clip paths are relative to the working directory. Raises VivantError like `load_scene`.
+    """
+    table = scene.model_dump()
+    for key, value in changes.items():
+        *outer, last = key.split(".")
+        place = table
+        for name in outer:
+            place = place[name]
+        place[last] = value
+    return _checked(table, Path.cwd(), "command line")
+
+
+def shipped() -> dict[str, Path]:
+    """The scenes that come with Vivant, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
+
+
+def find_scene(name_or_path: str) -> Path:
+    """The file of a scene: a path, or the name of one that ships. Raises VivantError listing them."""
+    scenes, path = shipped(), Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    if name_or_path in scenes:
+        return scenes[name_or_path]
+    near = difflib.get_close_matches(path.stem, scenes, n=1)
+    hint = f" Run: vivant run {near[0]}" if near else ""
+    names = ", ".join(scenes)
+    raise VivantError(
+        f"there is no scene {name_or_path}: no such file, and the scenes that ship are {names}.{hint}"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise VivantError(f"{path} is larger than {LARGEST_FILE} bytes; that is no scene")
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise VivantError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise VivantError(report(str(path), [f"byte {error.start}: not UTF-8 text"])) from error
+    except RecursionError as error:
+        raise VivantError(report(str(path), ["brackets are nested too deeply"])) from error
+    except ValueError as error:  # TOMLDecodeError; also a number with thousands of digits
+        raise VivantError(report(str(path), [_syntax(str(error))])) from error
+
+
+def _syntax(message: str) -> str:
+    """tomllib's `What (at line 3, column 5)` with the place in front."""
+    what, _, place = message.partition(" (at ")
+    what = what[:1].lower() + what[1:]
+    return f"{place.removesuffix(')')}: {what}" if place else what
+
+
+def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
+    given = table.get("parameters")
+    assignments = list(_assignments(given)) if isinstance(given, dict) else []
+    problems = _parameter_problems(assignments, table.get("student", "house"))
+    if isinstance(given, dict):
+        table = table | {"parameters": {}}
+    try:
+        scene = Scene.model_validate(table, context={"folder": folder})
+    except ValidationError as error:
+        raise VivantError(report(source, problems_of(error, Scene) + problems)) from error
+    if problems:
+        raise VivantError(report(source, problems))
+    return scene.model_copy(update={"parameters": {one.address: one.value for one in assignments}})
+
+
+def _assignments(table: Mapping[str, Any]) -> Iterator[Assignment]:
+    """Every value of [parameters]: keys are whole addresses, or tables that nest as the addresses do below
+    /vivant/. A stack and no recursion: dotted keys nest without end."""
+    waiting: list[tuple[tuple[str, ...], Any]] = [
+        ((key,), value) for key, value in reversed([*table.items()])
+    ]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict) and value:
+            waiting.extend(((*path, key), inner) for key, inner in reversed([*value.items()]))
+        else:
+            address = "/".join(path)
+            yield Assignment(path, address if address.startswith("/") else ROOT + address, value)
+
+
+def _parameter_problems(assignments: Sequence[Assignment], student: object) -> list[str]:
+    """What the student's parameter tree says against the values. That a student is unknown is another
+    problem; its styles are then not judged."""
+    try:
+        styles = _styles_of(str(student))
+    except VivantError:
+        styles = HOUSE_STYLES
+        assignments = [one for one in assignments if not one.address.startswith(STYLE)]
+    tree, seen, problems = Tree(parameters_for(styles)), set[str](), []
+    for one in assignments:
+        trouble = "is set twice" if one.address in seen else tree.problem(one.address, one.value)
+        seen.add(one.address)
+        if trouble is not None:
+            problems.append(problem(("parameters", *one.path), one.value, trouble))
+    return problems
+
+
+def _styles_of(student: str) -> tuple[str, ...]:
+    try:
+        return Card.read(find(student)).styles
+    except OSError as error:
+        raise VivantError(f"is no student: {error.strerror or error}") from error
+
+
+def _input_in(text: str, folder: Path) -> str:
+    """An input as the senses take it, with its clip's path made absolute from `folder`."""
+    name, colon, where = text.partition(":")
+    if text != "auto" and (name not in KINDS or bool(colon and where) != KINDS[name].takes):
+        examples = ", ".join(kind.example for kind in KINDS.values())
+        raise ValueError(f"should be one of {examples}, auto")
+    if name != "clip":
+        return text
+    try:
+        path = folder / os.path.expandvars(Path(where).expanduser())
+        found = path.is_file()
+    except (OSError, RuntimeError) as error:  # too long for a path; no such person in ~person
+        raise ValueError(f"is no path of this machine: {error}") from error
+    if not found:
+        raise ValueError(f"there is no file {path}")
+    return f"clip:{path}"

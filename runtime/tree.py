@@ -1,0 +1,233 @@
+"""The parameter tree: the values in force, changed through one method and handed on as full snapshots."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from vivant.runtime.fades import Fade
+from vivant.runtime.frames import Controls, Value, VivantError
+from vivant.runtime.parameters import (
+    CHOOSE,
+    FADE_S,
+    NORM,
+    RESET,
+    ROOT,
+    STYLE,
+    Outcome,
+    Parameter,
+    coerce,
+    refused,
+)
+
+WAITING_ACTIONS: Final = 64  # a caller that drains once a refresh never sees more; older ones are forgotten
+TRUE_WORDS: Final = ("1", "true", "on", "yes")
+FALSE_WORDS: Final = ("0", "false", "off", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action parameter that was fired, by which door and when."""
+
+    address: str
+    stamp_ns: int
+    source: str
+
+
+class Tree:
+    """The values of a show's parameters. One thread uses it: the present loop's.
+
+    Every change raises `version`, so that any number of readers can ask what changed since they last looked.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.parameters: Mapping[str, Parameter] = MappingProxyType({one.address: one for one in parameters})
+        self.version = 0
+        self._values: dict[str, Value] = {
+            one.address: one.default for one in parameters if one.kind != "action" and not one.read_only
+        }
+        self._versions = dict.fromkeys(self._values, 0)
+        self._doors = {address: (one, False) for address, one in self.parameters.items()}
+        self._doors |= {address + NORM: (self.parameters[address], True) for address in self._values}
+        self._styles = self.parameters[CHOOSE].choices
+        self._begun = dict(self._values)
+        self._fades: dict[str, Fade] = {}
+        self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def addresses(self) -> tuple[str, ...]:
+        """Every address that `set` knows, with the norm doors."""
+        return tuple(self._doors)
+
+    def check(self, address: str, args: Sequence[object]) -> Outcome:
+        """What `set` would answer; nothing changes and nothing is counted."""
+        door = self._doors.get(address)
+        return refused("unknown_address") if door is None else coerce(door[0], args, door[1])
+
+    def set(self, address: str, args: Sequence[object], now_ns: int, source: str) -> Outcome:
+        """Take one message of a door. Never raises: what cannot be taken is refused, counted and ignored.
+
+        `source` names the door ("osc", "keys"), for the counters.
+        """
+        outcome = self.check(address, args)
+        self._counts[source, outcome.reason or outcome.verb] += 1
+        if outcome.taken:
+            self._take(self._doors[address][0], outcome.value, now_ns, source)
+        return outcome
+
+    def _take(self, parameter: Parameter, value: Value, now_ns: int, source: str) -> None:
+        if parameter.kind == "action":
+            if value:
+                self._actions.append(Action(parameter.address, now_ns, source))
+                if parameter.address == RESET:
+                    self.reset()
+            return
+        self._fades.pop(parameter.address, None)
+        self._store(parameter.address, value)
+        if parameter.address == CHOOSE:
+            self._choose(str(value), now_ns)
+
+    def _choose(self, chosen: str, now_ns: int) -> None:
+        duration_ns = round(float(self._values[FADE_S]) * 1e9)
+        for name in self._styles:
+            begin, end = float(self._values[STYLE + name]), float(name == chosen)
+            self._fades[STYLE + name] = Fade(begin, end, now_ns, duration_ns)
+        self.tick(now_ns)
+
+    def _store(self, address: str, value: Value) -> None:
+        if value != self._values[address]:
+            self.version += 1
+            self._values[address] = value
+            del self._versions[address]
+            self._versions[address] = self.version  # at the end: the newest change is the last entry
+
+    def tick(self, now_ns: int) -> None:
+        """Move running fades to `now_ns`; called once a refresh."""
+        for address, fade in tuple(self._fades.items()):
+            self._store(address, fade.at(now_ns))
+            if fade.done(now_ns):
+                del self._fades[address]
+
+    def start_with(self, values: Mapping[str, Value], source: str) -> None:
+        """Set values before the show, without fading; /vivant/reset comes back to them.
+
+        Raises VivantError for the first one that is not admitted.
+        """
+        for address, value in values.items():
+            problem = self.problem(address, value)
+            if problem is not None:
+                raise VivantError(f"{address} = {value}: {problem}")
+            self.set(address, (value,), 0, source)
+            self._arrive()
+        self._begun = dict(self._values)
+
+    def assign(self, texts: Iterable[str]) -> None:
+        """`start_with` what `--set ADDRESS=VALUE` asks for. Raises VivantError like `parse_assignment`."""
+        for text in texts:
+            address, value = parse_assignment(text, self)
+            self.start_with({address: value}, "command line")
+
+    def _arrive(self) -> None:
+        for address, fade in self._fades.items():
+            self._store(address, fade.end)
+        self._fades.clear()
+
+    def reset(self) -> None:
+        """Every value back to that of the start of the show, at once."""
+        self._fades.clear()
+        for address, value in self._begun.items():
+            self._store(address, value)
+
+    def value(self, address: str) -> Value:
+        """The value in force at `address`; KeyError for actions, status and what is unknown."""
+        return self._values[address]
+
+    def values(self) -> Mapping[str, Value]:
+        """A snapshot of every value by address."""
+        return MappingProxyType(dict(self._values))
+
+    def controls(
+        self, now_ns: int, serial: int, size_px: tuple[int, int], want_source: bool = False
+    ) -> Controls:
+        """The full snapshot for the render process."""
+        return Controls(
+            serial=serial,
+            stamp_ns=now_ns,
+            strength=float(self._values[ROOT + "student/strength"]),
+            steps=int(self._values[ROOT + "student/steps"]),
+            seed=int(self._values[ROOT + "student/seed"]),
+            styles=MappingProxyType({name: float(self._values[STYLE + name]) for name in self._styles}),
+            numbers=self.values(),
+            size_px=size_px,
+            want_source=want_source,
+        )
+
+    def changes(self, since: int) -> list[tuple[int, str]]:
+        """(version, address) of what changed after version `since`, oldest first; all of it for -1."""
+        return [(version, address) for address, version in self._versions.items() if version > since]
+
+    def actions(self) -> tuple[Action, ...]:
+        """The actions fired since the last call, oldest first."""
+        fired = tuple(self._actions)
+        self._actions.clear()
+        return fired
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """By source: how many messages were applied, clamped, and refused for each reason."""
+        table: dict[str, dict[str, int]] = {}
+        for (source, word), count in self._counts.items():
+            table.setdefault(source, {})[word] = count
+        return table
+
+    def problem(self, address: str, value: object) -> str | None:
+        """What is wrong with `value` as a starting value, in words for a person; None when it is admitted.
+
+        Stricter than `set`: somebody who writes a value down is told of a clamping, not helped.
+        """
+        if address not in self._doors:
+            near = difflib.get_close_matches(address, self._doors, n=1)
+            return "unknown parameter; " + (
+                f"did you mean '{near[0]}'?" if near else "see: vivant parameters"
+            )
+        parameter, norm = self._doors[address]
+        if parameter.kind == "action":
+            return "is an action and holds no value; send it over OSC"
+        if parameter.read_only:
+            return "is only reported, it cannot be set"
+        if self.check(address, (value,)).verb == "applied":
+            return None
+        wanted = "[0, 1]" if norm else parameter.range_text()
+        return f"should be {'in ' if wanted.startswith('[') else ''}{wanted}"
+
+
+def parse_assignment(text: str, tree: Tree) -> tuple[str, Value]:
+    """The address and the value of one `--set ADDRESS=VALUE`; a leading /vivant/ may be left out.
+
+    Raises VivantError, saying what is admitted, when the tree would not take it as it is.
+    """
+    address, equals, word = (part.strip() for part in text.partition("="))
+    if not equals or not address:
+        raise VivantError(f"--set {text}: write it as ADDRESS=VALUE, for example --set style/choose=ink")
+    address = address if address.startswith("/") else ROOT + address
+    value = _read(word, tree.parameters.get(address))
+    problem = tree.problem(address, value)
+    if problem is not None:
+        raise VivantError(f"--set {text}: {problem}")
+    return address, value
+
+
+def _read(word: str, parameter: Parameter | None) -> Value:
+    if parameter is not None and parameter.kind == "choice" and word in parameter.choices:
+        return word
+    if parameter is not None and parameter.kind == "bool" and word.lower() in TRUE_WORDS + FALSE_WORDS:
+        return word.lower() in TRUE_WORDS
+    for number in (int, float):
+        try:
+            return number(word)
+        except ValueError:
+            continue
+    return word

@@ -1,0 +1,1 @@
+"""The scenes that ship: one TOML file each."""
