@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from vivant.runtime.scene import Scene
 
 BEGAN_NS = time.perf_counter_ns()
 
@@ -55,18 +52,20 @@ def run(
 ) -> None:
     """Run a scene: take frames in, paint them, judge them, show them. Esc or Ctrl-C ends it."""
     start_ns = began_ns()
-    from vivant.runtime.scene import find_scene, load_scene, with_wishes
+    from vivant.runtime.scene import change_scene, find_scene, load_scene
     from vivant.runtime.show import Wishes, run_show
 
-    wanted: Scene = with_wishes(
-        load_scene(find_scene(scene)),
-        source=source,
-        osc=osc,
-        backend=backend,
-        precision=precision,
-        fullscreen=fullscreen or None,
-        monitor=monitor,
-        window_size=None if size is None else parse_size(size),
+    changes = {
+        "input": source,
+        "osc.listen": osc,
+        "backend": backend,
+        "precision": precision,
+        "fullscreen": fullscreen or None,
+        "monitor": monitor,
+        "window_size": None if size is None else parse_size(size),
+    }
+    wanted = change_scene(
+        load_scene(find_scene(scene)), {key: value for key, value in changes.items() if value is not None}
     )
     if sheet is not None and seconds is None:
         raise typer.BadParameter("a contact sheet spreads over the show's length: give --seconds too")

@@ -86,7 +86,7 @@ class Path:
         self.guard.judge(latent, Controls())
         style = self.student.style_vector({name: 1.0 for name in self.student.card.styles})
         self.student.decode(latent, self.planes.update(latent.guide, style[0], 0.0), Controls())
-        self.planes.reset()
+        self.planes.update(latent.guide, np.zeros_like(style[0]), 0.0)  # no style: forget the grey frame
 
     def picture(self, frame: Frame, controls: Controls, watch: Stopwatch, serial: int) -> Picture:
         """Sense to decode for one frame. A latent that is not admitted is never decoded."""
