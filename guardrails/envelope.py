@@ -1,0 +1,127 @@
+"""The first policy: how far a latent's statistics are from those the student was fitted to.
+
+Mahalanobis distance of `measure.measure` under a Gaussian with a shrunk covariance (Ledoit and Wolf 2004),
+against a threshold that fit.py set at a stated rate of false holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from vivant.guardrails.measure import VERSION, length, measure
+from vivant.guardrails.sanity import malformed
+from vivant.runtime.frames import F32, Controls, Judgement, Latent, Verdict, VivantError
+
+
+class GuardFileError(VivantError):
+    """What the guard was fitted to cannot be read or is not the file that the student's card names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What fit.py found: `mean` (F,); `whiten` (F, F) with d2 = |whiten (x - mean)|^2; `threshold` of d2;
+    `false_hold_rate` at the threshold before `margin` was multiplied on; `count` of latents fitted to."""
+
+    mean: F32
+    whiten: F32
+    threshold: float
+    channels: int
+    false_hold_rate: float
+    margin: float
+    count: int
+
+
+class Envelope:
+    """Holds a latent beyond the threshold. The score is 1 at the centre and 0.5 at the threshold."""
+
+    name = "envelope"
+
+    def __init__(self, fitted: Fitted) -> None:
+        self.fitted = fitted
+
+    @classmethod
+    def load(cls, path: Path, sha256: str) -> Envelope:
+        """Raises GuardFileError when the file is missing, of another hash, or not a fitted guard."""
+        return cls(read(path, sha256))
+
+    def judge(self, latent: Latent, controls: Controls) -> Verdict:
+        fault = malformed(latent)
+        if fault:
+            return Verdict(Judgement.HOLD, 0.0, fault)
+        if latent.code.shape[1] != self.fitted.channels:
+            return Verdict(
+                Judgement.HOLD, 0.0, f"{latent.code.shape[1]} channels, not {self.fitted.channels}"
+            )
+        excess = self.distance2(latent) / self.fitted.threshold
+        score = float(0.5**excess)
+        if excess <= 1.0:  # false for a NaN
+            return Verdict(Judgement.PASS, score, "inside the envelope")
+        return Verdict(
+            Judgement.HOLD, score, f"outside the envelope: {excess**0.5:.2f} times as far as its edge"
+        )
+
+    def distance2(self, latent: Latent) -> float:
+        """Squared Mahalanobis distance of a well-formed latent; NaN for one that holds a NaN."""
+        with np.errstate(all="ignore"):
+            white = np.einsum("ij,j->i", self.fitted.whiten, measure(latent) - self.fitted.mean)
+            return float(np.einsum("i,i->", white, white))
+
+
+def write(fitted: Fitted) -> bytes:
+    """The bytes of a guard file."""
+    out = io.BytesIO()
+    np.savez_compressed(
+        out,
+        version=np.int64(VERSION),
+        mean=fitted.mean,
+        whiten=fitted.whiten,
+        threshold=np.float64(fitted.threshold),
+        channels=np.int64(fitted.channels),
+        false_hold_rate=np.float64(fitted.false_hold_rate),
+        margin=np.float64(fitted.margin),
+        count=np.int64(fitted.count),
+    )
+    return out.getvalue()
+
+
+def read(path: Path, sha256: str) -> Fitted:
+    """A guard file of this hash. Raises GuardFileError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise GuardFileError(f"guard file {path} cannot be read ({error.strerror})") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise GuardFileError(
+            f"guard file {path} has sha256 {found[:12]}..., but the card says {sha256[:12] or 'none'}..."
+        )
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+            version = int(kept["version"])
+            numbers = {
+                key: kept[key].item()
+                for key in ("threshold", "channels", "false_hold_rate", "margin", "count")
+            }
+            fitted = Fitted(kept["mean"], kept["whiten"], **numbers)
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise GuardFileError(f"guard file {path} is not one: {error}") from error
+    fault = "fitted to other statistics" if version != VERSION else _fault(fitted)
+    if fault:
+        raise GuardFileError(f"guard file {path}: {fault}. Fit the guard again, with the student's export.")
+    return fitted
+
+
+def _fault(fitted: Fitted) -> str:
+    size = length(fitted.channels)
+    if fitted.mean.shape != (size,) or fitted.whiten.shape != (size, size):
+        return f"{fitted.mean.shape} and {fitted.whiten.shape} are not {size} statistics"
+    if not (
+        np.isfinite(fitted.mean).all() and np.isfinite(fitted.whiten).all() and 0 < fitted.threshold < np.inf
+    ):
+        return "its numbers are not finite"
+    return ""

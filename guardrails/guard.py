@@ -1,0 +1,87 @@
+"""The guard: a list of policies, of which the worst judgement wins. It fails closed and never raises."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vivant.guardrails.envelope import Envelope, GuardFileError
+from vivant.guardrails.policy import Policy
+from vivant.guardrails.sanity import Sanity
+from vivant.runtime.frames import Clock, Controls, Judgement, Latent, MonotonicClock, Verdict
+
+log = logging.getLogger(__name__)
+
+LIMIT_MS = 10.0  # ten times what judging takes; longer means that something is wrong, not slow
+BADNESS = {Judgement.PASS: 0, Judgement.SOFTEN: 1, Judgement.HOLD: 2, Judgement.BLANK: 3}
+
+
+class Guard:
+    """One thread may use it. An exception, a NaN score, a time-out or a missing file is a HOLD.
+
+    A time-out is noticed when the policies are done, not before: they run on the caller's thread.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        clock: Clock | None = None,
+        limit_ms: float = LIMIT_MS,
+        closed: str = "",
+    ) -> None:
+        self.closed = closed
+        """Why every verdict is a HOLD; empty for a guard that judges."""
+        self._policies = tuple(policies)
+        self._clock = clock or MonotonicClock()
+        self._limit_ns = round(limit_ms * 1e6)
+        kinds = (*(judgement.name.lower() for judgement in Judgement), "error")
+        self._counts = {f"{policy.name}.{kind}": 0 for policy in self._policies for kind in kinds}
+        self._counts |= {"guard.timeout": 0, "guard.closed": 0}
+
+    @classmethod
+    def load(cls, path: Path, sha256: str, clock: Clock | None = None, limit_ms: float = LIMIT_MS) -> Guard:
+        """The guard of a student (Student.guard_file). Never raises: when the file is missing or not the
+        one that the card names, the guard is `closed`, and the log says why."""
+        try:
+            return cls([Sanity(), Envelope.load(path, sha256)], clock, limit_ms)
+        except GuardFileError as error:
+            log.error("the guard is closed, nothing will be shown: %s", error)
+            return cls([], clock, limit_ms, closed=str(error))
+
+    def judge(self, latent: Latent, controls: Controls) -> Verdict:
+        """The worst verdict of the policies; a HOLD where there is any doubt."""
+        if self.closed or not self._policies:
+            self._counts["guard.closed"] += 1
+            return Verdict(Judgement.HOLD, 0.0, self.closed or "the guard has no policy")
+        start_ns = self._clock.now_ns()
+        verdicts = [self._ask(policy, latent, controls) for policy in self._policies]
+        worst = max(verdicts, key=lambda verdict: (BADNESS[verdict.judgement], -verdict.score))
+        took_ns = self._clock.now_ns() - start_ns
+        if took_ns > self._limit_ns:
+            self._counts["guard.timeout"] += 1
+            if worst.judgement is not Judgement.BLANK:
+                return Verdict(Judgement.HOLD, 0.0, f"judging took {took_ns / 1e6:.1f} ms")
+        return worst
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often each policy judged what, by "policy.judgement", since the start; also
+        "policy.error", "guard.timeout" and "guard.closed"."""
+        return self._counts
+
+    def _ask(self, policy: Policy, latent: Latent, controls: Controls) -> Verdict:
+        try:
+            verdict = policy.judge(latent, controls)
+            sound = (
+                isinstance(verdict, Verdict) and 0.0 <= verdict.score <= 1.0 and verdict.judgement in BADNESS
+            )
+            doubt = "" if sound else f"{policy.name} gave no sound verdict: {verdict!r}"
+        # The one broad except of the picture's path: whatever goes wrong in judging must not admit.
+        except Exception as error:
+            doubt = f"{policy.name}: {type(error).__name__}: {error}"
+        if doubt:
+            self._counts[f"{policy.name}.error"] += 1
+            return Verdict(Judgement.HOLD, 0.0, doubt)
+        self._counts[f"{policy.name}.{verdict.judgement.name.lower()}"] += 1
+        return verdict

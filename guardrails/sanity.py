@@ -1,0 +1,54 @@
+"""The policy that needs no fitting: shapes, numbers that are numbers, and a code that is alive.
+
+A dark room, a white wall and a saturated camera pass: their guide may be constant and their code flat.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from vivant.runtime.frames import Controls, Judgement, Latent, Verdict
+
+LIMIT = 12.0  # of a code about unit variance
+LIMIT_SHARE = 1e-3  # more than one element in a thousand beyond LIMIT is a saturated code
+CONSTANT = 1e-3  # standard deviation over all channels and places; no student encodes a room as one number
+GUIDE_SLACK = 0.05  # int8 engines round
+
+
+class Sanity:
+    """Holds what no encoder can have made of a frame."""
+
+    name = "sanity"
+
+    def judge(self, latent: Latent, controls: Controls) -> Verdict:
+        fault = malformed(latent) or _implausible(latent)
+        if fault:
+            return Verdict(Judgement.HOLD, 0.0, fault)
+        return Verdict(Judgement.PASS, 1.0, "numbers in order")
+
+
+def malformed(latent: Latent) -> str:
+    """What is wrong with the latent's form, or "": batch 1, f32, the guide four times as fine as the code."""
+    code, guide = latent.code, latent.guide
+    if code.ndim != 4 or guide.ndim != 4 or code.dtype != np.float32 or guide.dtype != np.float32:
+        return f"code {code.dtype} {code.shape} and guide {guide.dtype} {guide.shape} are no latent"
+    height, width = code.shape[2:]
+    if code.shape[0] != 1 or guide.shape != (1, 1, 4 * height, 4 * width) or not code.size:
+        return f"code {code.shape} and guide {guide.shape} do not belong together"
+    if latent.sigma != 0.0 or not latent.scaled:
+        return f"the latent is not finished: sigma {latent.sigma}, scaled {latent.scaled}"
+    return ""
+
+
+def _implausible(latent: Latent) -> str:
+    code, guide = latent.code, latent.guide
+    low, high = float(guide.min()), float(guide.max())
+    if not (low >= -GUIDE_SLACK and high <= 1 + GUIDE_SLACK):  # a NaN fails every comparison
+        return f"guide from {low:.3g} to {high:.3g}, must lie in [0, 1]"
+    peak = max(-float(code.min()), float(code.max()))
+    if not np.isfinite(peak):
+        return "NaN or infinity in the code"
+    if peak > LIMIT and float((np.abs(code) > LIMIT).mean()) > LIMIT_SHARE:
+        return f"saturated code: up to {peak:.3g}"
+    if float(code.std()) < CONSTANT:
+        return "the code is constant"
+    return ""
