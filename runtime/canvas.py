@@ -90,8 +90,10 @@ class Canvas:
     def __init__(self, context: moderngl.Context, profile: Profile | None = None) -> None:
         self.profile = profile or ("light" if is_software(context.info["GL_RENDERER"]) else "full")
         self._context = context
+        # The alpha of what is drawn on stays 1, so that a reading of it is opaque.
+        blend: Any = (moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA, moderngl.ONE, moderngl.ONE)
+        context.blend_func = blend  # Any: the stubs know a pair only, and textures below hardly at all
         self._passes = Passes(context, sharp=self.profile == "full")
-        # Any: moderngl brings no types.
         self._newest: Any = None
         self._previous: Any = None
         self._developed: Any = None
@@ -245,13 +247,6 @@ class Canvas:
         target.viewport = (0, 0, *size_px)
         target.use()
         self._context.enable_only(moderngl.NOTHING)
-        # The target's own alpha stays 1, so that what is read from it is opaque.
-        self._context.blend_func = (
-            moderngl.SRC_ALPHA,
-            moderngl.ONE_MINUS_SRC_ALPHA,
-            moderngl.ONE,
-            moderngl.ONE,
-        )
 
     def _texture(self, size: Size) -> Any:
         texture = self._context.texture(size, 4)
