@@ -74,7 +74,7 @@ class Path:
         self.student = Student.load(
             choice.student, choice.backend, choice.precision, size_px, threads=choice.threads
         )
-        self.guard = Guard.load(self.student.folder, self.student.card)
+        self.guard = Guard.load(*self.student.guard_file)
         self.planes = PlaneField(size_px, choice.seed, tuple(self.student.card.styles))
         self._warm_up()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vivant.runtime.canvas import Canvas, Look
@@ -80,6 +80,7 @@ class Present:
         self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
         self._shown = Shown()
         self._serial = 0
+        self._refresh_ns = round(1e9 / surface.refresh_hz)
         self._presented_ns = 0
         self._record_ns = 0
         self.meters = Meters()
@@ -100,7 +101,8 @@ class Present:
         self._tree.tick(now_ns)
         self._serial += 1
         want_source = self._moments is not None and self._moments.due(now_ns)
-        write_controls(self._writer, self._tree.controls(now_ns, self._serial, self._size_px, want_source))
+        controls = self._tree.controls(now_ns, self._serial, self._size_px, want_source)
+        write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns))
         fresh = self._take()
         redrawn = self._draw(fresh)
         self._swap(redrawn, fresh)

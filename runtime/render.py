@@ -8,12 +8,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vivant.engines.contract import Precision
 from vivant.runtime.exchange import Lanes, LaneReader, LaneWriter, read_controls, write_picture
 from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock, Picture, VivantError
+from vivant.runtime.genlock import Genlock
 from vivant.runtime.supervise import RENDER, Hello
+
+if TYPE_CHECKING:  # the present process imports this module for its names alone
+    from vivant.runtime.path import Path, Paths, Stopwatch
+    from vivant.runtime.senses.contract import Sense
+    from vivant.runtime.senses.registry import Choice
 
 LOG = logging.getLogger("vivant.render")
 FRAME_WAIT_S: Final = 0.1
@@ -31,6 +37,7 @@ class Job:
     threads: int
     seed: int
     controls: Controls
+    checked: bool = False  # the sense was there before: it may be away now, and will be waited for
 
 
 def render(job: Job, lanes: Lanes, line: Connection) -> None:
@@ -39,28 +46,37 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     from vivant.engines.registry import choose
     from vivant.runtime.path import Paths, StudentChoice
-    from vivant.runtime.senses.registry import open_sense
+    from vivant.runtime.senses.registry import check_sense, choose_sense, open_sense
 
-    clock = MonotonicClock()
-    lanes.pulse[RENDER] = clock.now_ns()
+    clock, genlock = MonotonicClock(), Genlock()
     try:
+        looked_at = choose_sense(job.sense)
+        if not job.checked:
+            check_sense(looked_at.spec)
         backend, reason = choose(job.backend)
         choice = StudentChoice(job.student, backend, job.precision, job.threads, job.seed)
         paths = Paths(choice, job.controls.size_px)
-        sense = open_sense(job.sense, clock)
+        sense = open_sense(looked_at.spec, clock, phase=genlock.phase_ns)
     except VivantError as problem:
         line.send(Hello({}, str(problem)))
         return
-    line.send(Hello(facts(paths.now, backend, reason, job)))
+    lanes.pulse[RENDER] = clock.now_ns()
+    line.send(Hello(facts(paths.now, looked_at, backend, reason, job)))
     try:
-        paint(job.controls, paths, sense, lanes, line, clock)
+        paint(job.controls, paths, sense, lanes, line, clock, genlock)
     finally:
         sense.close()
         paths.close()
 
 
 def paint(
-    controls: Controls, paths: Any, sense: Any, lanes: Lanes, line: Connection, clock: MonotonicClock
+    controls: Controls,
+    paths: Paths,
+    sense: Sense,
+    lanes: Lanes,
+    line: Connection,
+    clock: MonotonicClock,
+    genlock: Genlock,
 ) -> None:
     """The loop itself. The newest frame and the newest controls make the next picture."""
     from vivant.runtime.path import Stopwatch
@@ -79,7 +95,9 @@ def paint(
         watch.start(frame.captured_ns)
         picture = tally.attempt(path, frame, controls, watch)
         counts = tally.counts(sense.counts())
-        write_picture(writer, replace(picture, rendered_ns=clock.now_ns(), counts=counts))
+        ready_ns = clock.now_ns()
+        write_picture(writer, replace(picture, rendered_ns=ready_ns, counts=counts))
+        genlock.painted(ready_ns, controls)
 
 
 @dataclass(slots=True)
@@ -95,7 +113,7 @@ class Tally:
     errors: int = 0
     in_a_row: int = 0
 
-    def attempt(self, path: Any, frame: Frame, controls: Controls, watch: Any) -> Picture:
+    def attempt(self, path: Path, frame: Frame, controls: Controls, watch: Stopwatch) -> Picture:
         """Paint one frame; an error of any kind is a HOLD with a reason. Raises after too many in a row."""
         from vivant.runtime.path import held
 
@@ -132,11 +150,12 @@ class Tally:
         }
 
 
-def facts(path: Any, backend: str, reason: str, job: Job) -> dict[str, Any]:
-    """What the report says of the engine that really runs."""
+def facts(path: Path, looked_at: Choice, backend: str, reason: str, job: Job) -> dict[str, Any]:
+    """What the report says of the sense and the engine that are really used."""
     student = path.student
     return {
-        "input": job.sense,
+        "input": looked_at.spec,
+        "input_reason": looked_at.reason,
         "backend": backend,
         "backend_reason": reason,
         "precision": student.ran_precision,

@@ -8,7 +8,7 @@ import multiprocessing as mp
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -107,6 +107,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         if osc is not None:
             open_parts.callback(osc.close)
         hello = process.wait_until_ready()
+        process.job = replace(job, sense=hello.facts["input"], checked=True)
         surface = open_surface(scene, wishes.headless, clock)
         open_parts.callback(surface.close)
         recorder = None

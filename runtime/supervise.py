@@ -55,7 +55,7 @@ class RenderProcess:
         lanes: Lanes,
         clock: Clock,
     ) -> None:
-        self._context, self._body, self._job = context, body, job
+        self._context, self._body, self.job = context, body, job
         self._lanes, self._clock = lanes, clock
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
@@ -77,7 +77,7 @@ class RenderProcess:
         self._lanes.pulse[RENDER] = 0
         self.hello = None
         self._process = self._context.Process(
-            target=self._body, args=(self._job, self._lanes, theirs), name="vivant-render", daemon=True
+            target=self._body, args=(self.job, self._lanes, theirs), name="vivant-render", daemon=True
         )
         self._process.start()
         theirs.close()

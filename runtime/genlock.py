@@ -1,0 +1,37 @@
+"""Genlock: a source that keeps its own time is nudged until its pictures are ready just before a refresh.
+
+A camera cannot be nudged. A film or the performer can, and then a picture does not lie waiting for up to
+a whole refresh. (The term is that of television: generators locked to one another.)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vivant.runtime.frames import Controls
+
+MARGIN_NS: Final = 3_500_000  # how long before the refresh a picture should be ready: about what it jitters
+SHARE: Final = 0.15  # of the error that one frame puts right: an outlier moves little
+STILL_NS: Final = 300_000  # errors below are left alone
+
+
+class Genlock:
+    """Measures in the render loop's thread, answers in the sense's: one number is handed over, unlocked."""
+
+    def __init__(self) -> None:
+        self._nudge_ns: int | None = None
+
+    def painted(self, ready_ns: int, controls: Controls) -> None:
+        """A picture was ready at `ready_ns`; `controls` tell when a refresh began and how long one is."""
+        period_ns = controls.refresh_ns
+        if period_ns <= 0 or controls.stamp_ns <= 0:
+            self._nudge_ns = None
+            return
+        late_ns = (ready_ns - controls.stamp_ns + MARGIN_NS) % period_ns
+        error_ns = late_ns - period_ns if late_ns > period_ns // 2 else late_ns
+        self._nudge_ns = 0 if abs(error_ns) < STILL_NS else -round(error_ns * SHARE)
+
+    def phase_ns(self) -> int | None:
+        """By how much the next frame should come later; None while nothing is known. Read once a frame."""
+        nudge_ns, self._nudge_ns = self._nudge_ns, 0 if self._nudge_ns is not None else None
+        return nudge_ns
