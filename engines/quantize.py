@@ -1,0 +1,174 @@
+"""INT8 graphs from float ones, for CPUs: static quantization with explicit Q/DQ, without torch.
+
+Activations are U8 with a zero point and weights S8 per channel: symmetric S8 activations run at float speed
+on CPUs. Only convolutions are quantized: embeddings stay in float, and so does every convolution that
+writes an output, because what the guard judges and the planes are made from is not to be rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from vivant.runtime.frames import Array, VivantError
+
+
+class QuantizeError(VivantError):
+    """A graph cannot be quantized."""
+
+
+def quantize(float_onnx: Path, int8_onnx: Path, calibration: Iterable[Mapping[str, Array]]) -> None:
+    """Write `int8_onnx` from `float_onnx`, with ranges observed on `calibration` (inputs by name; sizes
+    may differ from one to the next). u8 inputs and outputs are quantized by their own exact steps.
+
+    Raises QuantizeError when there is nothing to calibrate with.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    samples = list(calibration)
+    if not samples:
+        raise QuantizeError(f"{int8_onnx}: no calibration samples; give at least one set of inputs")
+    with TemporaryDirectory() as folder:
+        prepared, middle = Path(folder) / "prepared.onnx", Path(folder) / "qdq.onnx"
+        quant_pre_process(float_onnx, prepared, skip_symbolic_shape=True)
+        model = onnx.load(prepared)
+        outputs = {output.name for output in model.graph.output}
+        quantize_static(
+            prepared,
+            middle,
+            _Samples(samples),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=[
+                n.name for n in model.graph.node if n.op_type == "Conv" and outputs & set(n.output)
+            ],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+        )
+        quantized = onnx.load(middle)
+    enter_as_bytes(quantized)
+    leave_as_bytes(quantized)
+    rectify_once(quantized)
+    drop_unused(quantized)
+    onnx.checker.check_model(quantized)
+    onnx.save(quantized, int8_onnx)
+
+
+class _Samples:
+    """Calibration samples as onnxruntime asks for them (CalibrationDataReader's two methods)."""
+
+    def __init__(self, samples: list[Mapping[str, Array]]) -> None:
+        self._samples: Iterator[Mapping[str, Array]] = iter(samples)
+
+    def get_next(self) -> Mapping[str, Array] | None:
+        return next(self._samples, None)
+
+
+class _Links:
+    """Who makes and who uses each tensor of a graph. Made anew after each change."""
+
+    def __init__(self, graph: Any) -> None:  # onnx.GraphProto
+        self.graph = graph
+        self.maker = {name: node for node in graph.node for name in node.output}
+        self.users: dict[str, list[Any]] = {}
+        for node in graph.node:
+            for name in node.input:
+                self.users.setdefault(name, []).append(node)
+
+    def after(self, node: Any, kinds: tuple[str, ...]) -> list[Any] | None:
+        """The nodes that follow `node` one by one, if they are of these kinds and nothing else uses them
+        but the last; None where the graph goes otherwise."""
+        chain = []
+        for kind in kinds:
+            users = self.users.get(node.output[0], [])
+            if len(users) != 1 or users[0].op_type != kind:
+                return None
+            node = users[0]
+            chain.append(node)
+        return chain
+
+    def value(self, name: str) -> float:
+        """The scalar constant behind a tensor name."""
+        from onnx import numpy_helper
+
+        for initializer in self.graph.initializer:
+            if initializer.name == name:
+                return float(numpy_helper.to_array(initializer))
+        return float(numpy_helper.to_array(self.maker[name].attribute[0].t))
+
+
+def _put_scale(graph: Any, name: str, scale: float, zero: int) -> list[str]:
+    from onnx import numpy_helper
+
+    arrays = {f"{name}_step": np.float32(scale), f"{name}_zero": np.uint8(zero)}
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(a), n) for n, a in arrays.items())
+    return list(arrays)
+
+
+def _replace(graph: Any, old: list[Any], new: Any) -> None:
+    at = min(list(graph.node).index(node) for node in old)
+    for node in old:
+        graph.node.remove(node)
+    graph.node.insert(at, new)
+
+
+def enter_as_bytes(model: Any) -> None:
+    """u8 -> (x - zero) * step -> Q -> DQ becomes u8 -> DQ: the input already is the quantized tensor."""
+    from onnx import helper
+
+    graph = model.graph
+    for cast in [node for node in graph.node if node.op_type == "Cast"]:
+        links = _Links(graph)
+        chain = links.after(cast, ("Sub", "Mul", "QuantizeLinear", "DequantizeLinear"))
+        if chain is None:
+            continue
+        sub, mul, _, dequantize = chain
+        steps = _put_scale(graph, cast.output[0], links.value(mul.input[1]), round(links.value(sub.input[1])))
+        new = helper.make_node("DequantizeLinear", [cast.input[0], *steps], [dequantize.output[0]])
+        _replace(graph, [cast, *chain], new)
+
+
+def leave_as_bytes(model: Any) -> None:
+    """Q -> DQ -> round -> clip -> u8 becomes one Q by steps of 1: the output is the quantized tensor.
+
+    (Preparing the graph has folded a gain before the rounding into the convolution.)
+    """
+    from onnx import helper
+
+    graph = model.graph
+    for node in [node for node in graph.node if node.op_type == "QuantizeLinear"]:
+        chain = _Links(graph).after(node, ("DequantizeLinear", "Round", "Clip", "Cast"))
+        if chain is None:
+            continue
+        steps = _put_scale(graph, chain[-1].output[0], 1.0, 0)
+        new = helper.make_node("QuantizeLinear", [node.input[0], *steps], [chain[-1].output[0]])
+        _replace(graph, [node, *chain], new)
+
+
+def rectify_once(model: Any) -> None:
+    """Conv -> Q -> DQ -> Relu becomes Conv -> Relu: half of the range before a Relu is thrown away."""
+    graph = model.graph
+    for conv in [node for node in graph.node if node.op_type == "Conv"]:
+        chain = _Links(graph).after(conv, ("QuantizeLinear", "DequantizeLinear", "Relu"))
+        if chain is None:
+            continue
+        chain[2].input[0] = conv.output[0]
+        graph.node.remove(chain[0])
+        graph.node.remove(chain[1])
+
+
+def drop_unused(model: Any) -> None:
+    """Forget constants that no node reads any more."""
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input}
+    for node in [n for n in graph.node if n.op_type == "Constant" and n.output[0] not in read]:
+        graph.node.remove(node)
+    for initializer in [i for i in graph.initializer if i.name not in read]:
+        graph.initializer.remove(initializer)
