@@ -43,7 +43,9 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="ADDRESS=VALUE", help="Set a parameter at start; may be repeated"),
     ] = None,
-    osc: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Listen for OSC here, or 'off'")] = None,
+    osc: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Listen for OSC here, or 'off'")
+    ] = None,
     backend: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, torch or null")] = None,
     precision: Annotated[str | None, typer.Option(help="int8 or float")] = None,
     fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the monitor")] = False,

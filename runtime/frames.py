@@ -20,7 +20,17 @@ F32 = NDArray[np.float32]
 Array = NDArray[Any]  # an engine's tensors differ in dtype; TensorSpec states which
 Value = float | int | bool | str  # what one parameter can hold
 
-STAGES: Final = ("sense", "condition", "encode", "denoise", "guard", "planes", "decode", "exchange", "present")
+STAGES: Final = (
+    "sense",
+    "condition",
+    "encode",
+    "denoise",
+    "guard",
+    "planes",
+    "decode",
+    "exchange",
+    "present",
+)
 """The path of the picture in its order. Planes come after the guard because they are made from the
 latent that it judged: planes made from the camera's frame would paint what the guard never saw."""
 

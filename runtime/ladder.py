@@ -70,7 +70,9 @@ class Ladder:
         return latency_p95_ms + model_p95_ms * ((size / self.size) ** 2 - 1)
 
     def _wanted(self, latency_ms: float, model_ms: float, first: bool) -> tuple[int, str]:
-        fitting = [s for s in self._sizes if self.predict_ms(s, latency_ms, model_ms) <= FIT * self._budget_ms]
+        fitting = [
+            s for s in self._sizes if self.predict_ms(s, latency_ms, model_ms) <= FIT * self._budget_ms
+        ]
         best = max(fitting, default=self._sizes[0])
         measured = f"p95 {latency_ms:.1f} ms of {self._budget_ms:.0f} ms at {self.size}"
         if first:

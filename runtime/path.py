@@ -84,7 +84,7 @@ class Path:
         grey = np.full((height, width, 3), 128, np.uint8)
         latent = self.student.denoise(self.student.encode(grey), Controls())
         self.guard.judge(latent, Controls())
-        style = self.student.style_vector({name: 1.0 for name in self.student.card.styles})
+        style = self.student.style_vector(dict.fromkeys(self.student.card.styles, 1.0))
         self.student.decode(latent, self.planes.update(latent.guide, style[0], 0.0), Controls())
         self.planes.update(latent.guide, np.zeros_like(style[0]), 0.0)  # no style: forget the grey frame
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from vivant.runtime.canvas import Canvas, Look
 from vivant.runtime.exchange import (
-    Lanes,
     LaneReader,
+    Lanes,
     LaneWriter,
     read_picture,
     refuse_unless_admitted,
     write_controls,
 )
-from vivant.runtime.frames import Clock, Judgement, Picture
+from vivant.runtime.frames import Clock, Judgement, Picture, Value
 from vivant.runtime.ladder import Ladder, Step
 from vivant.runtime.look import look_of
 from vivant.runtime.meters import Window
 from vivant.runtime.moments import Moments
 from vivant.runtime.osc import OscDoor
+from vivant.runtime.parameters import CHOOSE, ROOT
 from vivant.runtime.record import Recorder
 from vivant.runtime.report import Meters
 from vivant.runtime.supervise import RenderProcess
@@ -29,6 +30,8 @@ from vivant.runtime.surface import Surface
 from vivant.runtime.tree import Tree
 
 LOG = logging.getLogger("vivant.present")
+BLANK: Final = ROOT + "present/blank"
+CROSSFADE: Final = ROOT + "present/crossfade"
 LIVING_AFTER_S: Final = 0.5  # without a new picture for so long, the shader keeps the last one alive
 MODEL_STAGES: Final = ("encode", "denoise", "guard", "planes", "decode")
 LADDER_SAMPLES: Final = 90
@@ -42,9 +45,7 @@ class Shown:
     picture: Picture | None = None
     arrived_ns: int = 0
     interval_ms: float = 33.0  # between the last two, smoothed: what a crossfade spans
-    drawn: bool = False  # whether what stands on the screen is this picture alone, its fade over
-    look: Look | None = None
-    blank: bool = False
+    drawing: tuple[Look, bool, tuple[int, int]] | None = None  # what stands on the screen, its fade over
 
 
 class Present:
@@ -69,18 +70,17 @@ class Present:
         ladder: Ladder | None = None,
         recorder: Recorder | None = None,
         moments: Moments | None = None,
-        status: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._surface, self._canvas, self._tree, self._osc = surface, canvas, tree, osc
         self._render, self._clock = render, clock
         self._reader, self._writer = LaneReader(lanes.pictures), LaneWriter(lanes.controls)
         self._budget_ms, self._size_px, self._began_ns = budget_ms, size_px, began_ns
         self._ladder, self._recorder, self._moments = ladder, recorder, moments
-        self._status = status
         self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
         self._shown = Shown()
         self._serial = 0
         self._refresh_ns = round(1e9 / surface.refresh_hz)
+        self._judgement = Judgement.HOLD
         self._presented_ns = 0
         self._record_ns = 0
         self.meters = Meters()
@@ -96,6 +96,7 @@ class Present:
         """One refresh: supervise, hear the doors, hand on the controls, take a picture, draw, swap."""
         now_ns = self._clock.now_ns()
         self._render.poll()
+        self._press(now_ns)
         if self._osc is not None:
             self._osc.drain(self._tree, now_ns)
         self._tree.tick(now_ns)
@@ -107,7 +108,16 @@ class Present:
         redrawn = self._draw(fresh)
         self._swap(redrawn, fresh)
         if self._osc is not None:
-            self._osc.feed(self._tree, self._status, self._clock.now_ns())
+            self._osc.feed(self._tree, self.status, self._clock.now_ns())
+
+    def _press(self, now_ns: int) -> None:
+        """Keys: 1, 2, 3 ... choose a style, B blanks; the window itself sees to F and Esc."""
+        styles = self._tree.parameters[CHOOSE].choices
+        for key in self._surface.keys():
+            if key.isdecimal() and 0 < int(key) <= len(styles):
+                self._tree.set(CHOOSE, (styles[int(key) - 1],), now_ns, "keys")
+            elif key == "b":
+                self._tree.set(BLANK, (not self._tree.value(BLANK),), now_ns, "keys")
 
     def _take(self) -> Picture | None:
         """The newest picture when it may be drawn. The boundary fails closed: what cannot be read is held."""
@@ -120,6 +130,7 @@ class Present:
         if picture is None:
             return None
         self.meters.took(picture)
+        self._judgement = picture.verdict.judgement
         allowed = refuse_unless_admitted(picture)
         if not allowed.verdict.admits:
             self.meters.refused += picture.verdict.admits  # it said it was admitted and was no picture
@@ -139,12 +150,13 @@ class Present:
         now_ns = self._clock.now_ns()
         shown, values = self._shown, self._tree.values()
         age_s = (now_ns - shown.arrived_ns) / 1e9 if shown.picture is not None else 0.0
-        span_ms = float(values["/vivant/present/crossfade"]) * shown.interval_ms
+        span_ms = float(values[CROSSFADE]) * shown.interval_ms
         refresh_ms = 1000.0 / self._surface.refresh_hz
         fade = 1.0 if span_ms <= 0 else min(1.0, (age_s * 1000.0 + refresh_ms) / span_ms)
-        look, blank = look_of(values), bool(values["/vivant/present/blank"])
-        still = fresh is None and age_s < LIVING_AFTER_S and shown.drawn and (look, blank) == (shown.look, shown.blank)
-        if still and look.grain == 0.0 and shown.picture is not None:
+        look, blank = look_of(values), bool(values[BLANK])
+        drawing = (look, blank, self._surface.size_px)
+        living = self._canvas.moves or age_s > LIVING_AFTER_S or look.grain > 0.0
+        if fresh is None and shown.drawing == drawing and not living:
             return False
         self._canvas.draw(
             self._surface.target(),
@@ -156,7 +168,7 @@ class Present:
             blank=blank,
         )
         self._surface.context.finish()
-        shown.drawn, shown.look, shown.blank = fade >= 1.0, look, blank
+        shown.drawing = drawing if fade >= 1.0 else None
         return True
 
     def _swap(self, redrawn: bool, fresh: Picture | None) -> None:
@@ -220,7 +232,22 @@ class Present:
         """What the quality ladder did."""
         return () if self._ladder is None else tuple(self._ladder.steps)
 
-    @property
-    def verdict(self) -> Judgement | None:
-        """The judgement of the picture on the screen."""
-        return None if self._shown.picture is None else self._shown.picture.verdict.judgement
+    def status(self) -> dict[str, Value]:
+        """What subscribers are told once a second, by name below /vivant/status/."""
+        frames, interval = self.meters.frames(), self.meters.present_interval
+        measured = {
+            "capture_to_present_ms": self._latency.percentile(95),
+            "render_ms": self._model.percentile(95),
+            "present_interval_ms": interval.percentile(99),
+        }
+        return {
+            "uptime_s": (self._clock.now_ns() - self._began_ns) / 1e9,
+            **{name: value for name, value in measured.items() if value is not None},
+            "verdict": self._judgement.name.lower(),
+            "size_px": self._size_px[0],
+            "presented": frames["presented"],
+            "held": frames["held"],
+            "late": frames["late"],
+            "restarts": self._render.restarts,
+            "refused": 0 if self._osc is None else sum(self._osc.counts()["refused_by_reason"].values()),
+        }

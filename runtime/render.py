@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from vivant.engines.contract import Precision
-from vivant.runtime.exchange import Lanes, LaneReader, LaneWriter, read_controls, write_picture
+from vivant.runtime.exchange import LaneReader, Lanes, LaneWriter, read_controls, write_picture
 from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock, Picture, VivantError
 from vivant.runtime.genlock import Genlock
 from vivant.runtime.supervise import RENDER, Hello

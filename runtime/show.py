@@ -97,9 +97,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     lanes = make_lanes(context)
     with ExitStack() as open_parts:
         first = tree.controls(clock.now_ns(), 0, scene.size)
-        job = Job(
-            scene.input, str(folder), scene.backend, scene.precision, cores(), 0, first
-        )
+        job = Job(scene.input, str(folder), scene.backend, scene.precision, cores(), 0, first)
         process = RenderProcess(context, render, job, lanes, clock)
         process.start()
         open_parts.callback(process.stop)

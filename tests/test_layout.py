@@ -79,7 +79,9 @@ def test_only_the_exchange_and_the_slot_hold_locks() -> None:
     assert holders <= {"runtime/exchange.py", "runtime/senses/slot.py"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["bench", "--help"], ["doctor", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["bench", "--help"], ["doctor", "--help"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     heavy = "cv2", "openvino", "onnxruntime", "torch", "moderngl", "glfw", "av"
     program = (

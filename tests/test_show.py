@@ -54,7 +54,9 @@ def frames_of(path: Path) -> list[np.ndarray]:
         return [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
 
 
-def test_a_show_writes_its_report_its_film_and_its_sheet(start: Start, tmp_path: Path, free_port: int) -> None:
+def test_a_show_writes_its_report_its_film_and_its_sheet(
+    start: Start, tmp_path: Path, free_port: int
+) -> None:
     film, sheet, report = tmp_path / "m.mp4", tmp_path / "m.png", tmp_path / "m.json"
     show = start(
         "run", MIRROR, *SMALL, "--seconds", 4, "--osc", f"127.0.0.1:{free_port}",

@@ -88,9 +88,13 @@ def judge(samples: list[Sample], report: dict[str, Any]) -> int:
     print(f"threads {settled[0].threads:8d}    -> {settled[-1].threads:8d}")
     minutes = report.get("minutes", [])
     for index, minute in enumerate(minutes):
-        print(f"minute {index + 1:4d}: captured to presented p50 {minute['p50_ms']:.1f} p99 {minute['p99_ms']:.1f} ms")
+        print(
+            f"minute {index + 1:4d}: captured to presented p50 {minute['p50_ms']:.1f} p99 {minute['p99_ms']:.1f} ms"
+        )
     if len(minutes) > 2:
-        print(f"p99 drift {drift([minute['p99_ms'] for minute in minutes[1:]]):+.1%} over {len(minutes) - 1} minutes")
+        print(
+            f"p99 drift {drift([minute['p99_ms'] for minute in minutes[1:]]):+.1%} over {len(minutes) - 1} minutes"
+        )
     print(f"frames {report.get('frames')}; render process {report.get('render_process')}")
     return 1 if memory > MEMORY_LIMIT or handles > 0 else 0
 
