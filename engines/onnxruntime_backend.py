@@ -88,7 +88,7 @@ class OnnxruntimeEngine:
         self._bound.clear()  # these arrays are gone after this
         events = json.loads(Path(self._session.end_profiling()).read_bytes())
         ran = {event["args"]["op_name"] for event in events if event.get("cat") == "Node"}
-        return "+".join([kind for kind, ops in (("int8", INTEGER), ("f32", FLOAT)) if ran & ops]) or "f32"
+        return "+".join([kind for kind, ops in (("int8", INTEGER), ("f32", FLOAT)) if ran & ops]) or "none"
 
 
 def _session(graph: bytes, threads: int, profiles: Path, path: Path) -> Any:

@@ -154,7 +154,7 @@ def _ran_precision(compiled: Any) -> str:
     found = set()
     for node in compiled.get_runtime_model().get_ops():
         info = node.get_rt_info()
-        if "layerType" in info and str(info["layerType"]) in HEAVY:
-            precision = str(info["runtimePrecision"])
+        if info["layerType"].get() in HEAVY:
+            precision = info["runtimePrecision"].get()
             found.add("int8" if precision in INTEGER else precision)
-    return "+".join(sorted(found, key=lambda name: (name != "int8", name))) or "f32"
+    return "+".join(sorted(found, key=lambda name: (name != "int8", name))) or "none"
