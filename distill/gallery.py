@@ -1,6 +1,6 @@
 """One contact sheet of the painters: held-out structures across, styles down.
 
-    python -m vivant.distill.gallery --out out/teachers.png --clip film.avi
+python -m vivant.distill.gallery --out out/teachers.png --clip film.avi
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def main(
     """Paint the held-out structures in every style."""
     cv2.setNumThreads(1)
     try:
-        write_png(out, contact_sheet(held_out(size, clip), lambda seen, style: paint_pair(seen, style, seed)[1]))
+        write_png(
+            out, contact_sheet(held_out(size, clip), lambda seen, style: paint_pair(seen, style, seed)[1])
+        )
     except VivantError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

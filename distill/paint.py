@@ -3,7 +3,7 @@
     python -m vivant.distill.paint --out out/pool --pairs 3200 --workers 2 --clip film.avi
 
 Each worker writes its own part; `meta{w}.json` tells how many of its pairs are done, so training may begin at
-once. A run with the same seed and the same size goes on where an earlier one stopped.
+once. The same command goes on where an earlier one stopped; another pool is never painted over.
 """
 
 from __future__ import annotations
@@ -22,10 +22,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vivant.distill.structures import open_sources, training_structure
 from vivant.distill.teachers import TEACHERS
+from vivant.engines import bank, planes, strokebank, tiles
+from vivant.engines.bank import source_of
 from vivant.engines.planes import PLANE_NAMES, STYLES, PlaneField
 from vivant.runtime.frames import F32, U8, VivantError
 
 SIZE_PX = 256
+_HERE = Path(__file__).parent
+SOURCE = source_of(
+    *(str(_HERE / name) for name in ("paint.py", "scenery.py", "structures.py")),
+    *sorted(map(str, (_HERE / "teachers").glob("*.py"))),
+    *(str(module.__file__) for module in (bank, planes, strokebank, tiles)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,11 @@ class Part:
     @property
     def meta(self) -> Path:
         return self.folder / f"meta{self.worker}.json"
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What makes this part what it is; `source` is a digest of the code that paints."""
+        return {"pairs": self.pairs, "seed": self.seed, "clip": bool(self.clip), "source": SOURCE}
 
     def array(self, kind: str, shape: tuple[int, ...], fresh: bool) -> U8:
         """The part's memory-mapped array u8 (pairs, *shape) of `kind`, made anew or opened for writing."""
@@ -60,26 +73,31 @@ def guide_of(structure: F32) -> F32:
 def paint_pair(structure: U8, style: str, seed: int) -> tuple[U8, U8]:
     """Planes u8 (20, H, W) and picture u8 (H, W, 3) of a structure u8 (H, W, 3) in one style, by `seed`."""
     height, width = structure.shape[:2]
-    seen = structure.astype(np.float32) / 255
+    seen = structure.astype(np.float32) / np.float32(255)
     weights = np.array([style == name for name in STYLES], np.float32)
-    planes = PlaneField((width, height), seed, STYLES).update(guide_of(seen), weights)[0]
-    picture = TEACHERS[style](seen, planes, seed)
-    return planes, np.rint(picture * 255).astype(np.uint8)
+    field = PlaneField((width, height), seed, STYLES)
+    made = field.update(guide_of(seen), weights)[0]
+    picture = TEACHERS[style](seen, made, seed)
+    return made, np.rint(picture * 255).astype(np.uint8)
 
 
 def _done(part: Part) -> int:
-    """How many pairs an earlier run of the same part has left; 0 if it was another part."""
+    """How many pairs an earlier run has left. Raises VivantError when it painted another pool here."""
     if not part.meta.is_file():
         return 0
     meta = json.loads(part.meta.read_text())
-    same = meta["pairs"] == part.pairs and meta["seed"] == part.seed and meta["clip"] == bool(part.clip)
-    return int(meta["done"]) if same else 0
+    other = {key: meta.get(key) for key, value in part.told.items() if meta.get(key) != value}
+    if other:
+        asked = {key: part.told[key] for key in other}
+        raise VivantError(
+            f"{part.meta} is of another pool: {other}, asked for {asked}. Give another --out or remove it"
+        )
+    return int(meta["done"])
 
 
 def _tell(part: Part, done: int) -> None:
     draft = part.meta.with_suffix(".part")
-    meta = {"done": done, "pairs": part.pairs, "seed": part.seed, "clip": bool(part.clip)}
-    draft.write_text(json.dumps(meta))
+    draft.write_text(json.dumps({"done": done, **part.told}))
     draft.replace(part.meta)
 
 
@@ -88,18 +106,16 @@ def paint_part(part: Part) -> None:
     cv2.setNumThreads(1)
     start = _done(part)
     fresh = start == 0
-    if fresh:
-        part.meta.unlink(missing_ok=True)
     structures = part.array("structure", (SIZE_PX, SIZE_PX, 3), fresh)
     pictures = part.array("picture", (SIZE_PX, SIZE_PX, 3), fresh)
-    planes = part.array("planes", (len(PLANE_NAMES), SIZE_PX, SIZE_PX), fresh)
+    grounds = part.array("planes", (len(PLANE_NAMES), SIZE_PX, SIZE_PX), fresh)
     styles = part.array("style", (), fresh)
     sources = open_sources(part.clip)
     for i in range(start, part.pairs):
         rng = np.random.default_rng((part.seed, part.worker, i))
         style = i % len(STYLES)
         structures[i] = training_structure(sources, rng, SIZE_PX)
-        planes[i], pictures[i] = paint_pair(structures[i], STYLES[style], int(rng.integers(2**31)))
+        grounds[i], pictures[i] = paint_pair(structures[i], STYLES[style], int(rng.integers(2**31)))
         styles[i] = style
         _tell(part, i + 1)
 
@@ -107,11 +123,13 @@ def paint_part(part: Part) -> None:
 def paint_pool(folder: Path, pairs: int, workers: int, seed: int, clip: Path | None) -> None:
     """Paint a pool of `pairs` with as many processes as `workers`, showing progress and time left.
 
-    Raises VivantError when a worker ends early; what it painted stays.
+    Raises VivantError when the folder holds another pool, or a worker ends early; what it painted stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
     open_sources(clip)
     parts = [Part(folder, w, pairs // workers + (w < pairs % workers), seed, clip) for w in range(workers)]
+    for part in parts:
+        _done(part)
     spawn = multiprocessing.get_context("spawn")
     running = [spawn.Process(target=paint_part, args=(part,)) for part in parts]
     for process in running:

@@ -1,4 +1,4 @@
-"""Drawn scenes with figures, heads and things: structures with the edges and colours that photographs lack."""
+"""Drawn scenes with figures, heads and things: structures with edges and colours that photographs lack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scenery(rng: np.random.Generator, size_px: int) -> F32:
             _figure(image, rng)
     else:
         _head(image, rng)
-    return np.clip(image + _texture(rng, size_px), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(image + _texture(rng, size_px), 0, 1), dtype=np.float32)
 
 
 def _colour(rng: np.random.Generator) -> Colour:

@@ -3,13 +3,15 @@ ones are kept apart by name and never drawn for training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vivant.distill.scenery import scenery
 from vivant.runtime.frames import F32, U8, VivantError
@@ -33,7 +35,6 @@ PHOTOGRAPHS: Mapping[str, float] = {  # by file in the wheels of scikit-image an
     "clock_motion.png": 1.0,
     "page.png": 0.5,
 }
-HELD_OUT = ("astronaut", "chelsea", "clip_wide", "clip_near")
 TRAINING_SHARE = 2 / 3  # of the clip, from its start; the rest is held out
 
 
@@ -48,23 +49,30 @@ class Sources:
     frames: tuple[U8, ...]
 
 
-def _folders() -> list[Path]:
-    folders = []
+def _shipped(names: Sequence[str]) -> dict[str, Path]:
+    """Where the named pictures lie in the wheels of scikit-image and scikit-learn."""
+    found: dict[str, Path] = {}
     for package, inside in (("skimage", "data"), ("sklearn", "datasets/images")):
         spec = find_spec(package)
         if spec is None or spec.origin is None:
             raise VivantError(
                 f"structures need {package}, which is not installed. Run: pip install '.[distill]'"
             )
-        folders.append(Path(spec.origin).parent / inside)
-    return folders
+        found |= {path.name: path for path in (Path(spec.origin).parent / inside).iterdir()}
+    if missing := [name for name in names if name not in found]:
+        raise VivantError(
+            f"scikit-image and scikit-learn as installed lack {', '.join(missing)}. "
+            "Install the versions that pyproject.toml names"
+        )
+    return found
 
 
 def _read(path: Path) -> U8:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise VivantError(f"{path} cannot be read as a picture. Install scikit-image and scikit-learn again")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    from skimage.color import gray2rgb
+    from skimage.io import imread
+
+    image = imread(path)
+    return np.ascontiguousarray(gray2rgb(image) if image.ndim == 2 else image[..., :3], dtype=np.uint8)
 
 
 def _frames(clip: Path, start: float, stop: float) -> list[U8]:
@@ -84,12 +92,11 @@ def _frames(clip: Path, start: float, stop: float) -> list[U8]:
 
 def open_sources(clip: Path | None) -> Sources:
     """Everything that training may see. Raises VivantError when a library or the clip is missing."""
-    found = {path.name: path for folder in _folders() for path in folder.iterdir()}
-    names = [name for name in PHOTOGRAPHS if name in found]
+    found = _shipped([*PHOTOGRAPHS, "lfw_subset.npy"])
     faces = np.load(found["lfw_subset.npy"])[:100]  # the first hundred are faces, the others are not
     return Sources(
-        photographs=tuple(_read(found[name]) for name in names),
-        weights=tuple(PHOTOGRAPHS[name] for name in names),
+        photographs=tuple(_read(found[name]) for name in PHOTOGRAPHS),
+        weights=tuple(PHOTOGRAPHS.values()),
         faces=np.clip(faces * 255, 0, 255).astype(np.uint8),
         frames=tuple(_frames(clip, 0.0, TRAINING_SHARE)) if clip else (),
     )
@@ -103,7 +110,7 @@ def _cut(image: U8, rng: np.random.Generator, size_px: int, smallest_px: int, la
     y, x = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
     how = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC
     scaled = cv2.resize(image[y : y + side, x : x + side], (size_px, size_px), interpolation=how)
-    return np.asarray(scaled, dtype=np.float32) / 255
+    return np.asarray(scaled, dtype=np.float32) / np.float32(255)
 
 
 def _face(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
@@ -139,7 +146,7 @@ def _collage(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
 
 
 def training_structure(sources: Sources, rng: np.random.Generator, size_px: int) -> U8:
-    """One structure u8 (S, S, 3), by `rng` alone: photograph, film, scenery, face or collage, then weathered."""
+    """One structure u8 (S, S, 3), by `rng` alone: photograph, film, scenery, face or collage; weathered."""
     pick = rng.random() if sources.frames else rng.uniform(0.32, 1.0)
     if pick < 0.32:
         image = _cut(sources.frames[rng.integers(len(sources.frames))], rng, size_px, 110, 576)
@@ -154,7 +161,7 @@ def training_structure(sources: Sources, rng: np.random.Generator, size_px: int)
     return np.rint(weathered(image, rng) * 255).astype(np.uint8)
 
 
-def weathered(image: F32, rng: np.random.Generator) -> F32:
+def weathered(image: NDArray[np.floating[Any]], rng: np.random.Generator) -> F32:
     """What a camera and a room do: mirror, gamma, contrast, cast, low light, blur, noise. f32 in [0, 1]."""
     if rng.random() < 0.5:
         image = image[:, ::-1]
@@ -167,7 +174,7 @@ def weathered(image: F32, rng: np.random.Generator) -> F32:
     if rng.random() < 0.2:
         image = image[..., rng.permutation(3)]
     if rng.random() < 0.12:
-        image = image * rng.uniform(0.35, 0.7)
+        image = image * np.float32(rng.uniform(0.35, 0.7))
     image = np.ascontiguousarray(image, dtype=np.float32)
     if rng.random() < 0.3:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.2))
@@ -178,10 +185,10 @@ def weathered(image: F32, rng: np.random.Generator) -> F32:
 
 def held_out(size_px: int, clip: Path | None = None) -> dict[str, U8]:
     """The structures never trained on, u8 (S, S, 3) by name; those of the clip only where one is given."""
-    found = {path.stem: path for path in _folders()[0].iterdir() if path.stem in HELD_OUT}
+    found = _shipped(["astronaut.png", "chelsea.png"])
     cuts = {
-        "astronaut": _read(found["astronaut"])[0:330, 60:390],
-        "chelsea": _read(found["chelsea"])[0:300, 70:370],
+        "astronaut": _read(found["astronaut.png"])[0:330, 60:390],
+        "chelsea": _read(found["chelsea.png"])[0:300, 70:370],
     }
     if clip:
         frames = _frames(clip, TRAINING_SHARE, 1.0)

@@ -1,8 +1,8 @@
 """Oriented banks: textures precomputed at every orientation, so that a frame only gathers them by angle.
 
 A bank is an image whose row `y * (N + 1) + k` is row y of a periodic tile at orientation k * pi / N of N.
-Entry N repeats entry 0 as seen after half a turn, so one `cv2.remap` blends or picks the orientation of each
-pixel with neighbours in memory next to each other. Values are u8, (value - 128) / 64.
+Entry N repeats entry 0 as seen after half a turn, so one look-up blends or picks the orientation of each
+pixel, with neighbours next to each other in memory. Values are u8, (value - 128) / 64.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 def to_u8(values: NDArray[np.floating[Any]]) -> U8:
     """Plane values to u8: 128 is zero, 64 a unit, clipped to about [-2, 2]."""
-    return np.clip(np.rint(values * 64 + 128), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values * 64 + 128), 0, 255), dtype=np.uint8)
 
 
 def source_of(*modules: str) -> str:
@@ -116,7 +115,7 @@ def carriers(rounds: int = 4, coupling: float = 0.5, seed: int = 7) -> list[Comp
     fy, fx = _frequencies(0)
     blur = np.exp(-0.5 * (fx**2 + fy**2) * (2 * math.pi * 4.0) ** 2)
 
-    def even_out(stripes: Complex) -> Complex:
+    def even_out(stripes: NDArray[np.complexfloating[Any, Any]]) -> Complex:
         power = np.fft.ifft2(np.fft.fft2(np.abs(stripes) ** 2) * blur).real
         return (stripes / (np.sqrt(np.maximum(power, 0) / 2) + 1e-9)).astype(np.complex64)
 
@@ -164,9 +163,3 @@ def _grain(across_px: float = 0.7, along_px: float = 5.0, seed: int = 9) -> U8:
 def grain_bank() -> U8:
     """u8 (T * 17, T): noise drawn out along the orientation, as a dry brush leaves it."""
     return stored("grain", SOURCE, _grain)
-
-
-def gather(bank: U8, map_x: F32, map_y: F32, out: U8, blend: bool) -> U8:
-    """`bank` at (map_x, map_y) into `out`; `blend` mixes the two nearest orientations, else the nearest."""
-    how = cv2.INTER_LINEAR if blend else cv2.INTER_NEAREST
-    return np.asarray(cv2.remap(bank, map_x, map_y, how, dst=out), dtype=np.uint8)

@@ -6,38 +6,35 @@ Made after the guard, from the latent that it judged, so that they cannot show w
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from vivant.engines.bank import ORIENTATIONS, TILE_PX, gather, grain_bank, hatch_bank
-from vivant.engines.strokebank import DAB, STROKE, STROKE_ORIENTATIONS, Layer, stroke_bank
+from vivant.engines.bank import ORIENTATIONS, TILE_PX, grain_bank, hatch_bank
+from vivant.engines.strokebank import STROKE_ORIENTATIONS, stroke_bank
 from vivant.engines.tiles import cell_tile, paper_tile, smooth_noise
 from vivant.runtime.frames import F32, U8
 
 STYLES = ("mosaic", "ink", "engraving", "strokes")
-PLANE_NAMES = (
-    *("hatch_even", "hatch_odd", "cross_even", "cross_odd", "cos2theta", "sin2theta", "dry"),
-    *("paper", "warp_a", "warp_b", "cell_edge", "cell_dx", "cell_dy", "cell_id"),
-    *("stroke_across", "stroke_along", "stroke_id", "dab_across", "dab_along", "dab_id"),
-)
-GROUPS: dict[str, frozenset[str]] = {
-    "mosaic": frozenset({"cell_edge", "cell_dx", "cell_dy", "cell_id", "paper"}),
-    "ink": frozenset({"paper", "warp_a", "warp_b", "dry", "cos2theta", "sin2theta"}),
-    "engraving": frozenset(
-        {"hatch_even", "hatch_odd", "cross_even", "cross_odd", "cos2theta", "sin2theta", "paper"}
-    ),
-    "strokes": frozenset(
-        {"stroke_across", "stroke_along", "stroke_id", "dab_across", "dab_along", "dab_id", "dry"}
-    )
-    | {"cos2theta", "sin2theta"},
+_HATCH = ("hatch_even", "hatch_odd", "cross_even", "cross_odd")
+_STROKES = ("stroke_across", "stroke_along", "stroke_id", "dab_across", "dab_along", "dab_id")
+_CELLS = ("cell_edge", "cell_dx", "cell_dy", "cell_id")
+_TANGENT = ("cos2theta", "sin2theta")
+_STATIC = ("paper", "warp_a", "warp_b", *_CELLS)
+PLANE_NAMES = (*_HATCH, *_TANGENT, "dry", *_STATIC, *_STROKES)
+GROUPS: Mapping[str, frozenset[str]] = {
+    "mosaic": frozenset({*_CELLS, "paper"}),
+    "ink": frozenset({"paper", "warp_a", "warp_b", "dry", *_TANGENT}),
+    "engraving": frozenset({*_HATCH, *_TANGENT, "paper"}),
+    "strokes": frozenset({*_STROKES, "dry", *_TANGENT}),
 }
 """Which planes a style reads; the others are zero for it, in training and in the show."""
 
 ZERO = 128
 _AT = {name: i for i, name in enumerate(PLANE_NAMES)}
-_STATIC = ("paper", "warp_a", "warp_b", "cell_edge", "cell_dx", "cell_dy", "cell_id")
+Shift = NDArray[np.int64]
 _PRIOR = 0.0015  # strength of the wandering direction where the guide is flat: above camera noise, below skin
 
 
@@ -61,7 +58,7 @@ def tangents(guide: F32) -> F32:
 class PlaneField:
     """Planes for one canvas. Owns its buffer; one thread may use it.
 
-    `size_px` is (width, height), multiples of 32. `seed` moves the tiles under the canvas.
+    `size_px` is (width, height), multiples of 32 up to 1024. `seed` moves the tiles under the canvas.
     """
 
     def __init__(self, size_px: tuple[int, int], seed: int, styles: Sequence[str] = STYLES) -> None:
@@ -76,12 +73,18 @@ class PlaneField:
         columns = (np.arange(width) + shift[0]) % TILE_PX
         tiles = np.concatenate([paper_tile(), cell_tile()])
         self._static = np.ascontiguousarray(tiles[:, rows[:, None], columns[None]])
-        wander = np.stack([0.9 * smooth_noise(int(rng.integers(2**31)), 6.0, 256) + 0.5 * 1.0,
-                           0.9 * smooth_noise(int(rng.integers(2**31)), 6.0, 256)], axis=-1)  # fmt: skip
-        self._prior = _PRIOR * np.ascontiguousarray(-wander[: height // 4, : width // 4])
+        wander = 0.9 * np.stack([smooth_noise(int(rng.integers(2**31)), 6.0, 256) for _ in "xy"], axis=-1)
+        wander[..., 0] += 0.5
+        self._prior = -_PRIOR * np.ascontiguousarray(wander[: height // 4, : width // 4])
         self._cos, self._sin, self._angle = np.empty((3, height, width), np.float32)
-        wanted = frozenset[str]().union(*self._groups)
-        self._banks = [b for b in _oriented(size_px, shift) if wanted.intersection(b.names)]
+        self._banks: list[_Blended | _Picked] = []
+        offered = frozenset().union(*self._groups)
+        if offered.intersection(_HATCH):
+            self._banks.append(_Blended(hatch_bank(), _HATCH, size_px, shift))
+        if "dry" in offered:
+            self._banks.append(_Blended(grain_bank(), ("dry",), size_px, shift))
+        if offered.intersection(_STROKES):
+            self._banks.append(_Picked(size_px, shift))
 
     def update(self, guide: F32, style_weights: F32, hold: float = 0.0) -> U8:
         """Planes u8 (1, 20, H, W) for a guide f32 (1, 1, H/2, W/2), valid until the next call.
@@ -90,7 +93,7 @@ class PlaneField:
         `hold` in [0, 1) is how much of the last call's tangents stays.
         """
         weights = np.ravel(style_weights)
-        wanted = frozenset[str]().union(
+        wanted = frozenset().union(
             *(group for group, weight in zip(self._groups, weights, strict=True) if weight > 0)
         )
         for name in self._shown - wanted:
@@ -116,7 +119,7 @@ class PlaneField:
         cos_u8, sin_u8 = self.planes[0, _AT["cos2theta"]], self.planes[0, _AT["sin2theta"]]
         cv2.extractChannel(full, 0, cos_u8)
         cv2.extractChannel(full, 1, sin_u8)
-        # the angle is taken from the planes themselves, so that a reader of them finds the very entry gathered
+        # the angle is that of the planes themselves, so that their reader finds the very entry gathered
         np.subtract(cos_u8, np.float32(ZERO), out=self._cos)
         np.subtract(sin_u8, np.float32(ZERO), out=self._sin)
         angle = cv2.phase(self._cos, self._sin, self._angle)
@@ -125,43 +128,48 @@ class PlaneField:
                 bank.gather(angle, self.planes[0])
 
 
-class _Oriented:
-    """One bank laid under a canvas: gathers its planes by the double angle."""
+class _Blended:
+    """A bank laid under a canvas whose planes are mixed from the two entries nearest to the angle."""
 
-    def __init__(
-        self, bank: U8, names: tuple[str, ...], entries: int, blend: bool, size_px: tuple[int, int], shift: U8
-    ) -> None:
+    def __init__(self, bank: U8, names: tuple[str, ...], size_px: tuple[int, int], shift: Shift) -> None:
         width, height = size_px
-        tile = bank.shape[1]
         self.names = names
-        self._bank, self._blend = bank, blend
-        self._scale = (entries - 1) / (2 * math.pi)
-        rows = (np.arange(height) + shift[1]) % tile * entries
-        columns = (np.arange(width) + shift[0]) % tile
-        self._map_x = np.broadcast_to(columns.astype(np.float32), (height, width)).copy()
-        self._base_y = np.broadcast_to(rows.astype(np.float32)[:, None], (height, width)).copy()
+        self._bank = bank
+        self._scale = ORIENTATIONS / (2 * math.pi)
+        rows = (np.arange(height) + shift[1]) % TILE_PX * (ORIENTATIONS + 1)
+        columns = (np.arange(width) + shift[0]) % TILE_PX
+        self._map_x = np.tile(columns.astype(np.float32), (height, 1))
+        self._base_y = np.repeat(rows.astype(np.float32)[:, None], width, axis=1)
         self._map_y = np.empty_like(self._base_y)
         self._out = np.empty((height, width, *bank.shape[2:]), np.uint8)
 
     def gather(self, angle: F32, planes: U8) -> None:
         cv2.scaleAdd(angle, self._scale, self._base_y, self._map_y)
-        gather(self._bank, self._map_x, self._map_y, self._out, self._blend)
-        if self._out.ndim == 2:
-            planes[_AT[self.names[0]]] = self._out
-            return
+        cv2.remap(self._bank, self._map_x, self._map_y, cv2.INTER_LINEAR, dst=self._out)
         for channel, name in enumerate(self.names):
             cv2.extractChannel(self._out, channel, planes[_AT[name]])
 
 
-def _oriented(size_px: tuple[int, int], shift: U8) -> list[_Oriented]:
-    def strokes(layer: Layer) -> _Oriented:
-        names = tuple(f"{layer.name}_{part}" for part in ("across", "along", "id"))
-        return _Oriented(stroke_bank(layer), names, STROKE_ORIENTATIONS + 1, False, size_px, shift)
+class _Picked:
+    """The stroke bank laid under a canvas: a pixel's planes are those of the entry nearest to the angle."""
 
-    hatch = ("hatch_even", "hatch_odd", "cross_even", "cross_odd")
-    return [
-        _Oriented(hatch_bank(), hatch, ORIENTATIONS + 1, True, size_px, shift),
-        _Oriented(grain_bank(), ("dry",), ORIENTATIONS + 1, True, size_px, shift),
-        strokes(STROKE),
-        strokes(DAB),
-    ]
+    names = _STROKES
+
+    def __init__(self, size_px: tuple[int, int], shift: Shift) -> None:
+        width, height = size_px
+        self._bank = stroke_bank().view(np.uint64).ravel()
+        self._scale = STROKE_ORIENTATIONS / (2 * math.pi)
+        rows = (np.arange(height) + shift[1]) % TILE_PX * (STROKE_ORIENTATIONS + 1) * TILE_PX
+        columns = (np.arange(width) + shift[0]) % TILE_PX
+        self._base = rows[:, None] + columns[None]
+        self._at = np.empty_like(self._base)
+        self._out = np.empty((height, width), np.uint64)
+
+    def gather(self, angle: F32, planes: U8) -> None:
+        entry = cv2.convertScaleAbs(angle, alpha=self._scale)
+        np.multiply(entry, np.int64(TILE_PX), out=self._at)
+        np.add(self._at, self._base, out=self._at)
+        np.take(self._bank, self._at, out=self._out, mode="clip")  # "raise" would buffer the output
+        pixels = self._out.view(np.uint8).reshape(*self._out.shape, 8)
+        for name, channel in zip(self.names, (0, 1, 2, 4, 5, 6), strict=True):
+            cv2.extractChannel(pixels, channel, planes[_AT[name]])

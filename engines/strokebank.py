@@ -57,7 +57,9 @@ def _topmost(layer: Layer, seeds: F32, angle: float) -> tuple[U8, F32]:
         for x in {seed[0], seed[0] + size, seed[0] - size}:
             for y in {seed[1], seed[1] + size, seed[1] - size}:
                 if -reach < x < size + reach and -reach < y < size + reach:
-                    points = np.rint((outline + np.array([x + reach, y + reach])) * 2**_SUBPIXEL_BITS).astype(np.int32)
+                    points = np.rint((outline + np.array([x + reach, y + reach])) * 2**_SUBPIXEL_BITS).astype(
+                        np.int32
+                    )
                     cv2.fillConvexPoly(index, points, float(i), cv2.LINE_8, _SUBPIXEL_BITS)
     inner = index[reach:-reach, reach:-reach]
     return (inner >= 0).astype(np.uint8), inner
@@ -78,7 +80,8 @@ def _entry(layer: Layer, seeds: F32, ids: F32, angle: float) -> U8:
     return to_u8(np.stack([*parts, np.zeros_like(across)], axis=-1))
 
 
-def _make(layer: Layer) -> U8:
+def _entries(layer: Layer) -> list[U8]:
+    """One tile (T, T, 4) for each orientation, and the first again as seen after half a turn."""
     rng = np.random.default_rng(layer.seed)
     n = round(layer.tile_px / layer.spacing_px)
     cells = np.stack(np.meshgrid(np.arange(n), np.arange(n)), axis=-1).reshape(-1, 2)
@@ -86,10 +89,9 @@ def _make(layer: Layer) -> U8:
     seeds = ((cells + 0.5 + jitter) * (layer.tile_px / n)).astype(np.float32) % layer.tile_px
     seeds = rng.permutation(seeds)
     ids = rng.uniform(-1, 1, len(seeds)).astype(np.float32)
-    entries = [
-        _entry(layer, seeds, ids, math.pi * k / STROKE_ORIENTATIONS) for k in range(STROKE_ORIENTATIONS)
-    ]
-    return interleave([*entries, _half_turn(entries[0])])
+    angles = [math.pi * k / STROKE_ORIENTATIONS for k in range(STROKE_ORIENTATIONS)]
+    entries = [_entry(layer, seeds, ids, angle) for angle in angles]
+    return [*entries, _half_turn(entries[0])]
 
 
 def _half_turn(entry: U8) -> U8:
@@ -99,7 +101,18 @@ def _half_turn(entry: U8) -> U8:
     return turned
 
 
+def _both() -> U8:
+    broad, fine = _entries(STROKE), _entries(DAB)
+    again = STROKE.tile_px // DAB.tile_px
+    pairs = [np.concatenate([s, np.tile(d, (again, again, 1))], -1) for s, d in zip(broad, fine, strict=True)]
+    return interleave(pairs)
+
+
 @functools.cache
-def stroke_bank(layer: Layer) -> U8:
-    """u8 (T * 25, T, 4): across and along in [-1, 1] over the stroke, id in [-1, 1], nothing."""
-    return stored(layer.name, _SOURCE, lambda: _make(layer))
+def stroke_bank() -> U8:
+    """u8 (T * 25, T, 8): stroke across, along (in [-1, 1] over the stroke), id, nothing; then the dab's.
+
+    Both sizes lie side by side because a gather waits for memory: one look-up of eight bytes takes half the
+    time of two of four.
+    """
+    return stored("strokes", _SOURCE, _both)

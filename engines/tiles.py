@@ -6,6 +6,7 @@ import functools
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vivant.engines import bank
 from vivant.engines.bank import TILE_PX, source_of, stored, to_u8
@@ -22,7 +23,7 @@ def smooth_noise(seed: int, sigma_px: float, size_px: int = TILE_PX) -> F32:
     radius2 = f[:, None] ** 2 + f[None] ** 2
     spectrum = np.fft.fft2(np.random.default_rng(seed).standard_normal((size_px, size_px)))
     noise = np.fft.ifft2(spectrum * np.exp(-0.5 * radius2 * (2 * math.pi * sigma_px) ** 2)).real
-    return ((noise - noise.mean()) / noise.std()).astype(np.float32)
+    return np.asarray((noise - noise.mean()) / noise.std(), dtype=np.float32)
 
 
 def _paper() -> U8:
@@ -36,7 +37,7 @@ def paper_tile() -> U8:
     return stored("paper", _SOURCE, _paper)
 
 
-def _nearest(seeds: F32, pixels: F32) -> tuple[F32, F32]:
+def _nearest(seeds: F32, pixels: F32) -> tuple[F32, NDArray[np.int64]]:
     """Offset to, and flat index of, the nearest of `seeds` (n, n, 2), periodic, for each pixel (T, T, 2)."""
     home = (pixels // CELL_PX).astype(np.int64)
     best = np.full(pixels.shape[:2], np.inf, np.float32)
@@ -57,7 +58,7 @@ def _wrapped(d: F32) -> F32:
     return np.asarray((d + TILE_PX / 2) % TILE_PX - TILE_PX / 2, dtype=np.float32)
 
 
-def _edge_distance(seeds: F32, pixels: F32, offset: F32, index: F32) -> F32:
+def _edge_distance(seeds: F32, pixels: F32, offset: F32, index: NDArray[np.int64]) -> F32:
     """Distance in pixels to the border of a pixel's own cell."""
     flat = seeds.reshape(-1, 2)
     own = flat[index]

@@ -52,7 +52,7 @@ def tangent(plane: Mapping[str, F32]) -> tuple[F32, F32]:
 
 
 def along(image: F32, tx: F32, ty: F32, sigma_px: float) -> F32:
-    """Gaussian mean along the stream lines of the tangent: line integral convolution (Cabral, Leedom 1993)."""
+    """Gaussian mean along the tangent's stream lines: line integral convolution (Cabral, Leedom 1993)."""
     x0, y0 = grid(image.shape)
     total, weight = image.copy(), 1.0
     for side in (1.0, -1.0):
