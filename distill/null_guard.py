@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import typer
+
 from vivant.distill.structures import open_sources, training_structure
 from vivant.engines.card import CARD, Card, CardFile
 from vivant.engines.student import Student, find

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
 from vivant.engines.contract import EngineError, Part, Precision
 
 CARD = "card.json"

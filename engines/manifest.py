@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
 from vivant.engines.contract import EngineError, Part, Precision
 
 MANIFEST = "manifest.json"

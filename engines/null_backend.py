@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+
 from vivant.engines.contract import Availability, EngineError, GraphSource, Part
 from vivant.engines.specs import Specs, check_arrays, tensor_specs
 from vivant.runtime.frames import F32, Array

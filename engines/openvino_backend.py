@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+
 from vivant.engines.card import read_checked
 from vivant.engines.contract import Availability, EngineError, GraphSource
 from vivant.engines.manifest import Manifest, keep, recall

@@ -39,6 +39,7 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported
     import safetensors.torch
     import torch
+
     from vivant.engines.network import House
 
     torch.set_num_threads(threads)  # torch knows one number for the whole process

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from vivant.guardrails.measure import VERSION, length, measure
 from vivant.guardrails.sanity import malformed
 from vivant.runtime.frames import F32, Controls, Judgement, Latent, Verdict, VivantError

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vivant.engines.manifest import write_atomically
 from vivant.guardrails.envelope import Fitted, write
 from vivant.guardrails.measure import channels_of, measure
 from vivant.guardrails.sanity import malformed
@@ -56,7 +57,8 @@ def fit_statistics(statistics: F32, path: Path, false_hold_rate: float = 1e-3, m
         margin=margin,
         count=count,
     )
-    _write(path, write(fitted))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, write(fitted))
     return fitted
 
 
@@ -124,14 +126,3 @@ def _distances(x: F64, mean: F64, whiten: F64) -> F64:
 def _u8(x: F64) -> U8:
     frame: U8 = (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
     return frame
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whoever reads `path` finds the old guard or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

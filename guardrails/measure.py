@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from vivant.runtime.frames import F32, Latent
 
 VERSION = 1  # raise it when the statistics change: a guard that was fitted to others is refused

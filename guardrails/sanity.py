@@ -6,6 +6,7 @@ A dark room, a white wall and a saturated camera pass: their guide may be consta
 from __future__ import annotations
 
 import numpy as np
+
 from vivant.runtime.frames import Controls, Judgement, Latent, Verdict
 
 LIMIT = 12.0  # of a code about unit variance

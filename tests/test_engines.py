@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_student import entry, write_tiny_student
+
 from vivant.engines import registry
 from vivant.engines.card import Card, read_checked
 from vivant.engines.contract import PARTS, Availability, EngineError, GraphSource
@@ -40,6 +41,7 @@ def folders(tmp_path_factory):
 def write_weights(folder: Path) -> None:
     import safetensors.torch
     import torch
+
     from vivant.engines.network import House
 
     torch.manual_seed(0)

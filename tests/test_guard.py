@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from vivant.engines.card import read_checked
 from vivant.engines.student import Student
 from vivant.guardrails.envelope import Envelope, GuardFileError, read, write
