@@ -29,18 +29,17 @@ class Subscriber:
 
     where: Endpoint
     expires_ns: int | None
-    seen: int = -1
+    seen: int = 0
 
 
 class Feedback:
-    """Sends and never waits: what the network does not take at once is counted and forgotten.
+    """What the network does not take at once (`send` says so by False) is counted and forgotten.
 
     One thread uses it: the present loop's. Raises VivantError when a fixed target's name is not known.
     """
 
-    def __init__(self, targets: Sequence[Endpoint] = ()) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+    def __init__(self, send: Callable[[bytes, Endpoint], bool], targets: Sequence[Endpoint] = ()) -> None:
+        self._send_datagram = send
         found = [Subscriber(_resolved(target), None) for target in targets]
         self._subscribers = {subscriber.where: subscriber for subscriber in found}
         self._fed_ns = self._told_ns = self._refused_ns = -SECOND_NS
@@ -116,22 +115,16 @@ class Feedback:
             "subscribers": len(self._subscribers),
         }
 
-    def close(self) -> None:
-        """Free the socket."""
-        self._socket.close()
-
     def _forget_expired(self, now_ns: int) -> None:
         for where, one in tuple(self._subscribers.items()):
             if one.expires_ns is not None and one.expires_ns <= now_ns:
                 del self._subscribers[where]
 
     def _send(self, datagram: bytes, where: Endpoint) -> None:
-        try:
-            self._socket.sendto(datagram, where)
-        except OSError:
-            self.failed += 1
-        else:
+        if self._send_datagram(datagram, where):
             self.sent += 1
+        else:
+            self.failed += 1
 
 
 def _value_messages(tree: Tree, address: str) -> list[bytes]:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from vivant.runtime.endpoints import Endpoint, is_loopback
 from vivant.runtime.feedback import SUBSCRIPTION_S, Feedback
 from vivant.runtime.frames import Clock, MonotonicClock, Value
-from vivant.runtime.inbox import Inbox
 from vivant.runtime.packets import Malformed, address_of, arguments, split, time_tag
+from vivant.runtime.port import Port
 from vivant.runtime.tree import Tree
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class OscDoor:
         clock: Clock | None = None,
         wall_s: Callable[[], float] = time.time,
     ) -> None:
-        self._feedback = Feedback(targets)
-        self._inbox = Inbox(listen, allow)
+        self._port = Port(listen, allow)
+        self._feedback = Feedback(self._port.send, targets)
         self._allow = tuple(allow)
         self._clock = MonotonicClock() if clock is None else clock
         self._wall_s = wall_s
@@ -79,7 +79,7 @@ class OscDoor:
     @property
     def address(self) -> Endpoint:
         """Where it really listens."""
-        return self._inbox.address
+        return self._port.address
 
     def describe(self) -> str:
         """Where it listens and who may send, for the first lines of a show."""
@@ -105,23 +105,22 @@ class OscDoor:
         """What became of everything that came: `received` messages are applied, clamped, superseded, refused
         by reason, or still waiting; `overflow` counts datagrams that were never looked at."""
         refused = dict(self._refused)
-        if self._inbox.not_allowed:
-            refused["not_allowed"] = refused.get("not_allowed", 0) + self._inbox.not_allowed
+        if self._port.not_allowed:
+            refused["not_allowed"] = refused.get("not_allowed", 0) + self._port.not_allowed
         counted = {name: self._counts[name] for name in ("applied", "clamped", "superseded", "early")}
         return {
-            "datagrams": self._inbox.datagrams,
-            "received": self._counts["received"] + self._inbox.not_allowed,
+            "datagrams": self._port.datagrams,
+            "received": self._counts["received"] + self._port.not_allowed,
             **counted,
             "waiting": len(self._waiting),
-            "overflow": self._inbox.overflow,
+            "overflow": self._port.overflow,
             "refused_by_reason": refused,
             "feedback": self._feedback.counts(),
         }
 
     def close(self) -> None:
         """End the receiving thread and free the port."""
-        self._inbox.close()
-        self._feedback.close()
+        self._port.close()
 
     def _learn(self, tree: Tree) -> None:
         self._tree = tree
@@ -131,10 +130,10 @@ class OscDoor:
     def _sort(self, deadline_ns: int, now_ns: int) -> None:
         """Put every waiting message in its place by raw address, unparsed; the newest of an address wins."""
         now_tag = time_tag(self._wall_s())
-        for index in range(len(self._inbox)):
+        for index in range(len(self._port)):
             if index % CLOCK_EVERY == 0 and self._clock.now_ns() > deadline_ns:
                 return
-            taken = self._inbox.take()
+            taken = self._port.take()
             if taken is None:
                 return
             datagram, sender = taken
@@ -237,6 +236,6 @@ class OscDoor:
             ipaddress.IPv4Address(host)
         except ValueError:
             return "wrong_type"
-        if host != sender[0] and not (self._allow and self._inbox.admits(host)):
+        if host != sender[0] and not (self._allow and self._port.admits(host)):
             return "not_allowed"
         return host, int(port)

@@ -68,7 +68,9 @@ class Parameter:
         return bool(self.choices) and all(choice.isdecimal() for choice in self.choices)
 
     def range_text(self) -> str:
-        """The admitted values in words, such as `[-2, 2] EV` or `fit | fill`."""
+        """The admitted values in words, `[-2, 2] EV` or `fit | fill`; the unit of what is only reported."""
+        if self.read_only and not self.choices:
+            return self.unit
         if self.kind in ("float", "int"):
             return f"[{self.minimum:g}, {self.maximum:g}] {self.unit}".rstrip()
         return {"bool": "0 | 1", "choice": " | ".join(self.choices), "action": "no value"}[self.kind]
@@ -143,7 +145,7 @@ def _number(argument: object, minimum: float, maximum: float) -> Outcome:
     number = float(argument)
     nearest = min(max(number, minimum), maximum)
     outside, span = abs(number - nearest), maximum - minimum
-    if outside > CLAMP_SHARE * span:
+    if outside > (CLAMP_SHARE + FLOAT32_SHARE) * span:
         return refused("out_of_range")
     return Outcome("applied" if outside <= FLOAT32_SHARE * span else "clamped", nearest)
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import vivant.scenes
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+import vivant.scenes
 from vivant.engines.card import Card
 from vivant.engines.contract import Precision
 from vivant.engines.registry import BACKENDS
@@ -149,6 +150,13 @@ def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
             place = place[name]
         place[last] = value
     return _checked(table, Path.cwd(), "command line")
+
+
+def tree_of(scene: Scene) -> Tree:
+    """The parameter tree of the scene's student, with the values that the scene starts with."""
+    tree = Tree(parameters_for(_styles_of(scene.student)))
+    tree.start_with(scene.parameters, "scene")
+    return tree
 
 
 def shipped() -> dict[str, Path]:

@@ -46,11 +46,11 @@ class Tree:
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self.parameters: Mapping[str, Parameter] = MappingProxyType({one.address: one for one in parameters})
-        self.version = 0
         self._values: dict[str, Value] = {
             one.address: one.default for one in parameters if one.kind != "action" and not one.read_only
         }
-        self._versions = dict.fromkeys(self._values, 0)
+        self._versions = {address: number for number, address in enumerate(self._values, start=1)}
+        self.version = len(self._values)
         self._doors = {address: (one, False) for address, one in self.parameters.items()}
         self._doors |= {address + NORM: (self.parameters[address], True) for address in self._values}
         self._styles = self.parameters[CHOOSE].choices
@@ -167,7 +167,7 @@ class Tree:
         )
 
     def changes(self, since: int) -> list[tuple[int, str]]:
-        """(version, address) of what changed after version `since`, oldest first; all of it for -1."""
+        """(version, address) of what changed after version `since`, oldest first; everything for 0."""
         return [(version, address) for address, version in self._versions.items() if version > since]
 
     def actions(self) -> tuple[Action, ...]:

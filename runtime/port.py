@@ -1,4 +1,4 @@
-"""The UDP socket of a door: one thread that does nothing but put raw datagrams aside for the present loop."""
+"""The UDP port of a door: one thread that does nothing but put raw datagrams aside for the present loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from vivant.runtime.endpoints import Endpoint, network
+from vivant.runtime.endpoints import Endpoint, is_loopback, network
 from vivant.runtime.frames import VivantError
 from vivant.runtime.packets import LARGEST_DATAGRAM
 
@@ -23,12 +23,13 @@ WAITING_BYTES: Final = (
 ENTRY_BYTES: Final = 300  # what Python needs around one datagram
 RECEIVE_BUFFER: Final = 4 * 2**20  # asked for; the kernel gives what it allows
 KNOWN_SENDERS: Final = 1024  # judged hosts that are remembered; forged ones must not grow without end
+NO_WAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)  # Windows has none; its sendto does not wait for UDP
 PAUSE_S: Final = 0.1  # after an error of the socket, so that a broken network does not cost a core
 
 Datagram = tuple[bytes, Endpoint]
 
 
-class Inbox:
+class Port:
     """Datagrams in the order they came. The thread only appends, one other thread only takes; each count is
     written by one thread alone, so that nothing needs a lock. When too much waits, the oldest goes.
 
@@ -39,6 +40,7 @@ class Inbox:
         self._allowed = [network(text) for text in allow]
         self._judged: dict[str, bool] = {}
         self._socket = _bound(listen)
+        self._outward = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address: Endpoint = self._socket.getsockname()[:2]
         self._waiting: deque[Datagram] = deque()
         self._bytes_in = self._bytes_evicted = self._bytes_out = 0
@@ -60,6 +62,19 @@ class Inbox:
         self._bytes_out += ENTRY_BYTES + len(datagram[0])
         return datagram
 
+    def send(self, datagram: bytes, where: Endpoint) -> bool:
+        """Send without waiting; False when the network did not take it.
+
+        From the port that listens, because clients and firewalls take answers from no other; what leaves
+        the machine from a port that only this machine reaches has to go through another one.
+        """
+        outward = is_loopback(self.address[0]) and not is_loopback(where[0])
+        try:
+            (self._outward if outward else self._socket).sendto(datagram, NO_WAIT, where)
+        except OSError:
+            return False
+        return True
+
     def admits(self, host: str) -> bool:
         """Whether `host`, a numeric address, may send here: anyone, when nobody was named."""
         if not self._allowed:
@@ -76,6 +91,8 @@ class Inbox:
         while not self._closed.is_set():
             try:
                 datagram, sender = self._socket.recvfrom(LARGEST_DATAGRAM + 1)
+            except ConnectionResetError:  # Windows: a receiver of ours has gone
+                continue
             except OSError as error:
                 self.errors += 1
                 LOG.warning("the OSC socket answered: %s", error)
@@ -110,6 +127,7 @@ class Inbox:
             poke.sendto(b"", ("127.0.0.1" if host == "0.0.0.0" else host, port))
         self._thread.join(timeout=1.0)
         self._socket.close()
+        self._outward.close()
 
 
 def _bound(listen: Endpoint) -> socket.socket:
