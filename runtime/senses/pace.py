@@ -1,0 +1,31 @@
+"""When the next frame is due, for senses that set their own time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vivant.runtime.frames import Clock
+from vivant.runtime.senses.contract import Phase
+
+HOPELESS_NS: Final = 200_000_000
+"""Later than this, the time that was missed is let go. Up to this, frames follow at once to catch up."""
+
+
+class Pace:
+    """Maps positions on a sense's own time line to moments on the clock. One thread."""
+
+    def __init__(self, clock: Clock, phase: Phase | None = None) -> None:
+        self._clock = clock
+        self._phase = phase
+        self._start_ns: int | None = None
+
+    def due_ns(self, position_ns: int, period_ns: int) -> int:
+        """When the frame at `position_ns` (never falling) is to be released, if `period_ns` after the
+        last. The first is due now."""
+        now_ns = self._clock.now_ns()
+        if self._start_ns is None or now_ns - (self._start_ns + position_ns) > HOPELESS_NS:
+            self._start_ns = now_ns - position_ns
+        elif self._phase is not None:
+            most_ns = period_ns // 2
+            self._start_ns += max(-most_ns, min(most_ns, self._phase() or 0))
+        return self._start_ns + position_ns
