@@ -15,6 +15,7 @@ from vivant.runtime.placing import Aspect, Placing, Size, bars, place
 Profile = Literal["light", "full"]
 SOFTWARE_RENDERERS: Final = ("llvmpipe", "softpipe", "swr", "swiftshader", "software", "basic render")
 GLOW_PX: Final = 16  # the border's patches of colour a side; shaders/glow.frag holds the same number
+WARM_PX: Final = 24  # not a power of two, as most students' sizes are not: drivers build those apart
 GRAIN_HZ: Final = 12.0
 GRAIN_FULL_PX: Final = 1080  # a grain is one pixel on targets up to about this height
 ARRIVAL_S: Final = 0.6  # the first picture grows out of the idle field for so long
@@ -104,6 +105,7 @@ class Canvas:
         self._time_s: float | None = None
         self._living = 0.0  # how far the motion of a held picture has grown, and the first picture's arrival
         self._arrival = 1.0
+        self._warm()
 
     @property
     def has_picture(self) -> bool:
@@ -172,6 +174,25 @@ class Canvas:
         width, height = self._drawn_px
         rows = readable.read(viewport=(0, 0, width, height), components=4)
         return np.frombuffer(rows, np.uint8).reshape(height, width, 4)[::-1]
+
+    def _warm(self) -> None:
+        """Draw once in every way, so that the driver builds its programs now: left to their first use, each
+        costs up to a fifth of a second. On a window the idle field covers this before it is ever shown."""
+        own, px = self._target(None, (WARM_PX, WARM_PX)), (WARM_PX, WARM_PX // 2)
+        for target in (own, self._context.screen):
+            for look in (Look(), Look(grain=1.0)) if target is not None else ():
+                for opacity in (0.5, 1.0):
+                    self._arrival = opacity
+                    self.show(np.zeros((WARM_PX, WARM_PX, 4), np.uint8))
+                    self.draw(target, px, look)
+        for look in (Look(), Look(exposure=1.0)):
+            for fade in (0.5, 1.0):
+                self.draw(own, px, look, fade)
+        self._context.finish()
+        for made in (self._newest, self._previous, own.color_attachments[0], own):
+            made.release()
+        self._newest = self._previous = self._drawn = self._time_s = None
+        self._arrival = 1.0
 
     def _move(self, held_s: float, time_s: float) -> None:
         """Let the motion of a held picture, and the arrival of the first, go on by the time gone by."""

@@ -60,7 +60,7 @@ class Headless:
         self.refresh_hz = refresh_hz
         self.closed = False
         self._metronome = metronome
-        self._framebuffer = context.simple_framebuffer(size_px, components=4)
+        self._framebuffer = context.framebuffer([context.renderbuffer(size_px, 4)])
 
     def keys(self) -> tuple[str, ...]:
         return ()

@@ -138,6 +138,8 @@ class Window:
         glfw.window_hint(glfw.OPENGL_PROFILE, glfw.OPENGL_CORE_PROFILE)
         glfw.window_hint(glfw.OPENGL_FORWARD_COMPAT, True)  # macOS gives a core profile only with it
         glfw.window_hint(glfw.AUTO_ICONIFY, False)  # a projector keeps its picture
+        glfw.window_hint(glfw.DEPTH_BITS, 0)
+        glfw.window_hint(glfw.STENCIL_BITS, 0)
         glfw.window_hint(glfw.VISIBLE, False)
         window = glfw.create_window(*size_px, title, None, None)
         if not window:
