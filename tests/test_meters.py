@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vivant.runtime.meters import BUCKETS, GROWTH, HIGHEST_MS, LOWEST_MS, Histogram, Window
 
 DURATIONS_MS = st.lists(

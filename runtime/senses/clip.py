@@ -64,21 +64,18 @@ def reel(path: Path) -> Iterator[Shot | Break]:
 
     end_ns = 0
     while True:
-        start_ns = end_ns
-        reason = "there is no picture in it"
+        start_ns, reason = end_ns, ""
         try:
             size_bytes = path.stat().st_size
             for shot in one_pass(path, start_ns):
                 end_ns = shot.position_ns + shot.period_ns
                 yield shot
             if path.stat().st_size < size_bytes:
-                yield Break("the file became shorter while it was played", at_once=end_ns > start_ns)
+                reason = "the file became shorter while it was played"
         except (FFmpegError, OSError) as error:
             reason = _why(error)
-            if end_ns > start_ns:
-                yield Break(reason, at_once=True)
-        if end_ns == start_ns:
-            yield Break(reason, at_once=False)
+        if reason or end_ns == start_ns:
+            yield Break(reason or "there is no picture in it", at_once=end_ns > start_ns)
 
 
 def one_pass(path: Path, start_ns: int) -> Iterator[Shot]:
@@ -87,7 +84,7 @@ def one_pass(path: Path, start_ns: int) -> Iterator[Shot]:
     from av.error import InvalidDataError
     from av.video.reformatter import VideoReformatter
 
-    with av.open(f"file:{path}") as container:
+    with av.open(f"file:{path}", metadata_errors="ignore") as container:
         stream = first_video(container)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = DECODER_THREADS
@@ -103,17 +100,18 @@ def one_pass(path: Path, start_ns: int) -> Iterator[Shot]:
                 yield Shot(pixels_of(frame, stream, reformatter), position_ns, period_ns)
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def first_video(container: Any) -> Any:
     """The first stream with moving pictures; raises InvalidDataError when there is none."""
     from av.error import InvalidDataError
 
-    if not container.streams.video:
-        raise InvalidDataError(0, "there is no picture in it", container.name)
-    return container.streams.video[0]
+    for stream in container.streams.video:
+        if stream.codec_context is not None:  # a torn file may name a film and hold nothing of it
+            return stream
+    raise InvalidDataError(0, "there is no picture in it", container.name)
 
 
 class Times:
