@@ -49,8 +49,8 @@ subscribers; one on another machine than the sender must be named under `allow` 
 `/vivant/refused address reason` answers what was refused, at most twenty times a second.
 
 Of several messages to one address that arrive within one refresh the newest counts; actions all count.
-A bundle may be nested and hold up to 16 KiB. A time tag in the future is not waited for: its messages
-count at once.
+A datagram may hold up to 16 KiB, bundles up to 16 deep. A time tag in the future is not waited for: its
+messages count at once.
 """
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 PING: Final = "/vivant/ping"
 SUBSCRIBE: Final = "/vivant/subscribe"
 UNSUBSCRIBE: Final = "/vivant/unsubscribe"
-CLOCK_EVERY: Final = 16  # messages between two looks at the clock
 FEWEST_APPLIED: Final = 64  # a drain: whatever it costs, so that no flood starves the other addresses
 MOST_WAITING: Final = (
     4_096  # messages left for the next refresh; only actions and subscriptions can be so many
@@ -130,8 +129,8 @@ class OscDoor:
     def _sort(self, deadline_ns: int, now_ns: int) -> None:
         """Put every waiting message in its place by raw address, unparsed; the newest of an address wins."""
         now_tag = time_tag(self._wall_s())
-        for index in range(len(self._port)):
-            if index % CLOCK_EVERY == 0 and self._clock.now_ns() > deadline_ns:
+        for _ in range(len(self._port)):
+            if self._clock.now_ns() > deadline_ns:
                 return
             taken = self._port.take()
             if taken is None:
@@ -169,11 +168,7 @@ class OscDoor:
     def _apply(self, tree: Tree, deadline_ns: int, now_ns: int) -> None:
         applied = 0
         while self._waiting:
-            if (
-                applied >= FEWEST_APPLIED
-                and applied % CLOCK_EVERY == 0
-                and self._clock.now_ns() > deadline_ns
-            ):
+            if applied >= FEWEST_APPLIED and self._clock.now_ns() > deadline_ns:
                 return
             applied += 1
             address, message, sender = self._waiting.pop(next(iter(self._waiting)))

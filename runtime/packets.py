@@ -11,6 +11,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 BUNDLE: Final = b"#bundle\0"
 AT_ONCE: Final = 1  # the time tag that means now
 LARGEST_DATAGRAM: Final = 16_384  # bytes; larger ones are refused unread, so that none costs much
+DEEPEST: Final = 16  # bundles in bundles; nobody means more, and each level copies what is in it
 LARGEST_MESSAGE: Final = 1_024  # bytes; the longest message that means anything here has about a hundred
 KNOWN_TAGS: Final = b"ifsbhdtrmTFN[]"
 IMPULSE: Final = b"I"  # OSC 1.1's bang; python-osc does not know it
@@ -27,26 +28,26 @@ def time_tag(wall_s: float) -> int:
 
 
 def split(datagram: bytes) -> list[tuple[bytes, int]]:
-    """Every message of a datagram with its time tag, in order, out of bundles nested as deep as they like.
+    """Every message of a datagram with its time tag, in order, out of bundles in bundles.
 
     All or nothing. python-osc's own OscBundle is not asked: an element of negative size sends it round in
-    a circle for ever, and nesting it deep ends in a RecursionError.
+    a circle for ever, and a deep nest ends in a RecursionError.
     """
     if len(datagram) > LARGEST_DATAGRAM:
         raise Malformed("too long")
     if datagram[:1] == b"/":
         return [(datagram, AT_ONCE)]
     found: list[tuple[bytes, int]] = []
-    waiting = [(datagram, AT_ONCE)]
+    waiting = [(datagram, AT_ONCE, 0)]
     while waiting:
-        element, tag = waiting.pop()
+        element, tag, depth = waiting.pop()
         if element[:1] == b"/":
             found.append((element, tag))
-        elif element[:8] == BUNDLE and len(element) >= 16:
+        elif element[:8] == BUNDLE and len(element) >= 16 and depth < DEEPEST:
             inner = int.from_bytes(element[8:16], "big")
-            waiting.extend((part, inner) for part in reversed(_elements(element)))
+            waiting.extend((part, inner, depth + 1) for part in reversed(_elements(element)))
         else:
-            raise Malformed("neither a message nor a bundle")
+            raise Malformed("neither a message nor a bundle, or nested too deep")
     return found
 
 

@@ -92,7 +92,7 @@ class Scene(BaseModel):
     title: str = Field(min_length=1)
     summary: str = ""
     input: str = "auto"
-    student: str = "house"
+    student: str = Field("house", validate_default=True)
     backend: str = "auto"
     precision: Precision = "int8"
     size: tuple[Side, Side] = Field((384, 384), strict=False)
