@@ -130,17 +130,31 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         )
         stop.install()
         gc.freeze()
-        LOG.info("%s", " ".join(f"{k}={v}" for k, v in hello.facts.items() if k != "student"))
+        say(scene, hello.facts, osc)
         until_ns = None if wishes.seconds is None else clock.now_ns() + round(wishes.seconds * 1e9)
         present.run(until_ns, stop)
         report = assemble(scene, surface, process, present, osc, recorder)
     if wishes.sheet is not None and moments is not None:
         from vivant.runtime.sheet import contact_sheet
 
-        contact_sheet([(source, shown) for _, source, shown in moments.taken], wishes.sheet)
+        columns = [(source, shown) for _, source, shown in moments.taken]
+        contact_sheet(columns, wishes.sheet, seconds=[at_s for at_s, _, _ in moments.taken])
     if wishes.report is not None:
         write_json(report, wishes.report)
     return report
+
+
+def say(scene: Scene, facts: dict[str, Any], osc: OscDoor | None) -> None:
+    """The first lines of a show: what looks, what paints, who may speak to it."""
+    LOG.info("%s looks at %s (%s)", scene.title, facts["input"], facts["input_reason"])
+    LOG.info(
+        "student %s on %s (%s), %s threads",
+        facts["student"]["name"],
+        facts["backend"],
+        facts["backend_reason"],
+        facts["threads"],
+    )
+    LOG.info("%s", "OSC is off" if osc is None else osc.describe())
 
 
 def assemble(
