@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from vivant.engines.network import STYLES
 from vivant.runtime.frames import U8, VivantError
 
@@ -38,7 +40,8 @@ class Pool:
         self._by_style: list[list[tuple[str, int]]] = [[] for _ in range(STYLES)]
 
     def refresh(self) -> int:
-        """Read every painter's count; the number of pairs to train on. Raises PoolError if none."""
+        """Read every painter's count; the number of pairs to train on. Raises PoolError if a style
+        has none."""
         for meta in sorted(self.folder.glob("meta*.json")):
             worker = meta.stem.removeprefix("meta")
             if worker not in self._arrays:
@@ -49,18 +52,16 @@ class Pool:
             for index in range(max(HELD_BACK, self._done.get(worker, 0)), done):
                 self._by_style[int(self._arrays[worker].style[index])].append((worker, index))
             self._done[worker] = done
-        count = sum(map(len, self._by_style))
-        if not count:
+        if not all(self._by_style):
             raise PoolError(
-                f"{self.folder} holds no pairs to train on (the first {HELD_BACK} of each painter are held "
-                f"back). Run: python -m vivant.distill.paint --out {self.folder}"
+                f"{self.folder} does not hold pairs of every style to train on (the first {HELD_BACK} of "
+                f"each painter are held back). Run: python -m vivant.distill.paint --out {self.folder}"
             )
-        return count
+        return sum(map(len, self._by_style))
 
-    def batch(self, rng: np.random.Generator, size: int, crop_px: int) -> Pairs:
-        """`size` random crops, every style that has been painted in turn."""
-        painted = [pairs for pairs in self._by_style if pairs]
-        return _stack([self._crop(painted[i % len(painted)], rng, crop_px) for i in range(size)])
+    def batch(self, rng: np.random.Generator, styles: Sequence[int], crop_px: int) -> Pairs:
+        """One random crop for each of `styles`."""
+        return _stack([self._crop(self._by_style[style], rng, crop_px) for style in styles])
 
     def held_back(self) -> Pairs:
         """The whole pairs that are never trained on."""
