@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 HEADINGS: Final = ("address", "kind", "range", "start", "meaning")
 
+WIDTHS: Final = {"address": 36, "range": 14}  # columns that a narrow terminal must not squeeze
+PIPED_WIDTH: Final = 200  # so that `vivant parameters | grep` finds whole lines
+
 INTRODUCTION: Final = """\
 # Parameters
 
@@ -76,10 +79,13 @@ def parameters(
     if markdown:
         typer.echo(page(tree), nl=False)
         return
-    table = Table(*HEADINGS, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=heading == "address", min_width=WIDTHS.get(heading))
     for row in rows(tree):
         table.add_row(*row)
-    Console().print(table)
+    terminal = Console()
+    (terminal if terminal.is_terminal else Console(width=PIPED_WIDTH)).print(table)
 
 
 def rows(tree: Tree) -> list[tuple[str, ...]]:

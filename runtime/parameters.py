@@ -201,7 +201,7 @@ def _student() -> tuple[Parameter, ...]:
         Parameter(
             ROOT + "student/seed",
             "int",
-            "seed of the noise; the planes keep the seed of the start",
+            "seed of the noise that strength adds",
             0,
             maximum=9999,
         ),
@@ -261,7 +261,7 @@ def _present() -> tuple[Parameter, ...]:
             ROOT + "present/aspect",
             "choice",
             "show all with borders, or fill and crop",
-            "fill",
+            "fit",
             choices=("fit", "fill"),
         ),
         Parameter(ROOT + "present/mirror", "bool", "left and right exchanged, as in a mirror", False),

@@ -99,7 +99,7 @@ class Scene(BaseModel):
     budget_ms: float = Field(30.0, gt=0, le=1000)
     ladder: bool = True
     ladder_sizes: tuple[Side, ...] = Field((256, 320, 384, 448, 512), strict=False, min_length=1)
-    window_size: tuple[Pixels, Pixels] = Field((1280, 720), strict=False)
+    window_size: tuple[Pixels, Pixels] = Field((960, 960), strict=False)
     fullscreen: bool = False
     monitor: int = Field(0, ge=0, le=63)
     refresh_hz: float = Field(60.0, ge=1, le=480)

@@ -153,15 +153,16 @@ class Tree:
     def controls(
         self, now_ns: int, serial: int, size_px: tuple[int, int], want_source: bool = False
     ) -> Controls:
-        """The full snapshot for the render process."""
+        """The full snapshot for the render process: plain dictionaries of its own, which can be pickled."""
         return Controls(
             serial=serial,
             stamp_ns=now_ns,
             strength=float(self._values[ROOT + "student/strength"]),
             steps=int(self._values[ROOT + "student/steps"]),
             seed=int(self._values[ROOT + "student/seed"]),
-            styles=MappingProxyType({name: float(self._values[STYLE + name]) for name in self._styles}),
-            numbers=self.values(),
+            styles={name: float(self._values[STYLE + name]) for name in self._styles},
+            adapters={},
+            numbers=dict(self._values),
             size_px=size_px,
             want_source=want_source,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,7 @@ def test_controls_are_a_snapshot_that_later_changes_leave_alone(tree: Tree) -> N
     assert (controls.serial, controls.stamp_ns, controls.size_px) == (3, 11, (320, 256))
     assert controls.styles == {"mosaic": 1.0, "ink": 0.0, "engraving": 0.0, "strokes": 0.0}
     assert controls.numbers[STRENGTH] == 0.25
+    assert pickle.loads(pickle.dumps(controls)) == controls
 
 
 @pytest.mark.parametrize(
