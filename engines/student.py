@@ -68,13 +68,14 @@ class Student:
         name_or_folder: str | Path,
         backend: str,
         precision: Precision,
-        size_px: tuple[int, int],
+        size_px: tuple[int, int] | None,
         threads: int,
     ) -> Student:
-        """Loads and warms up all three parts at `size_px` (width, height). `backend` is a concrete name
-        (registry.choose turns "auto" into one). Raises EngineError."""
+        """Loads and warms up all three parts at `size_px` (width, height), None for the card's own size.
+        `backend` is a concrete name (registry.choose turns "auto" into one). Raises EngineError."""
         folder = find(registry.door(backend).own_student or name_or_folder)
         card = Card.read(folder)
+        size_px = size_px or (card.default_size, card.default_size)
         module = registry.module(backend)
         engines: dict[Part, Engine] = {}
         try:

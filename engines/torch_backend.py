@@ -15,6 +15,7 @@ from vivant.runtime.frames import Array
 
 def available() -> Availability:
     """Whether torch and safetensors are installed. Imports them (seconds)."""
+    _settle_threads()
     try:
         import safetensors
         import torch
@@ -36,7 +37,7 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
         raise EngineError(f"student {source.card.name} has no weights for torch; use another backend")
     specs = tensor_specs(source.card, source.part, size_px)
     weights = read_checked(source.folder, source.card.weights)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is first imported
+    _settle_threads()
     import safetensors.torch
     import torch
 
@@ -87,3 +88,8 @@ class TorchEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _settle_threads() -> None:
+    """Idle threads sleep instead of spinning on cores that others need; torch reads this at its import."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
