@@ -9,7 +9,8 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # With a display: a window. Without: twenty seconds off-screen, and files to look at.
 ifeq ($(strip $(DISPLAY)$(WAYLAND_DISPLAY)),)
 ifneq ($(shell uname -s),Darwin)
-SHOW_ARGS := --headless --seconds 20 --record out/mirror.mp4 --sheet out/mirror.png --report out/mirror.json
+SHOW_ARGS := --headless --seconds 20 --record out/mirror.mp4 --sheet out/mirror.png --report out/mirror.json \
+	--set style/cycle_s=5 --set style/fade_s=1
 endif
 endif
 

@@ -34,6 +34,7 @@ STYLE: Final = "/vivant/style/"
 LOOK: Final = "/vivant/look/"
 STATUS: Final = "/vivant/status/"
 CHOOSE: Final = "/vivant/style/choose"
+CYCLE_S: Final = "/vivant/style/cycle_s"
 FADE_S: Final = "/vivant/style/fade_s"
 RESET: Final = "/vivant/reset"
 NORM: Final = "/norm"
@@ -219,6 +220,9 @@ def _styles(styles: tuple[str, ...]) -> tuple[Parameter, ...]:
         *weights,
         Parameter(CHOOSE, "choice", "go to one style alone, over fade_s", styles[0], choices=styles),
         Parameter(FADE_S, "float", "how long choose takes", 1.5, maximum=30, unit="s"),
+        Parameter(
+            CYCLE_S, "float", "choose the next style by itself so often; 0 never", 0.0, maximum=3600, unit="s"
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vivant.runtime.canvas import Canvas, Look
+from vivant.runtime.cycle import Cycle
 from vivant.runtime.exchange import (
     LaneReader,
     Lanes,
@@ -76,6 +77,7 @@ class Present:
         self._reader, self._writer = LaneReader(lanes.pictures), LaneWriter(lanes.controls)
         self._budget_ms, self._size_px, self._began_ns = budget_ms, size_px, began_ns
         self._ladder, self._recorder, self._moments = ladder, recorder, moments
+        self._cycle = Cycle(tree)
         self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
         self._shown = Shown()
         self._serial = 0
@@ -99,6 +101,7 @@ class Present:
         self._press(now_ns)
         if self._osc is not None:
             self._osc.drain(self._tree, now_ns)
+        self._cycle.step(now_ns)
         self._tree.tick(now_ns)
         self._serial += 1
         want_source = self._moments is not None and self._moments.due(now_ns)

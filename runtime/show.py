@@ -13,24 +13,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from vivant.engines.card import Card
 from vivant.engines.machine import cores, machine, versions
-from vivant.engines.student import find
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.frames import MonotonicClock
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.moments import Moments
 from vivant.runtime.osc import OscDoor
-from vivant.runtime.parameters import parameters_for
 from vivant.runtime.present import Present
 from vivant.runtime.record import Recorder
 from vivant.runtime.render import Job, render
 from vivant.runtime.report import write_json
-from vivant.runtime.scene import Scene
+from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface, open_headless, open_window
-from vivant.runtime.tree import Tree
 
 LOG = logging.getLogger("vivant.show")
 
@@ -64,17 +60,6 @@ class Stop:
         return self.asked
 
 
-def make_tree(scene: Scene, card: Card, assignments: Sequence[str]) -> Tree:
-    """The parameter tree of this student with the scene's values, then the command line's.
-
-    Raises VivantError naming the address and what is wrong with its value.
-    """
-    tree = Tree(parameters_for(card.styles))
-    tree.start_with(scene.parameters, "scene")
-    tree.assign(assignments)
-    return tree
-
-
 def open_surface(scene: Scene, headless: bool, clock: MonotonicClock) -> Surface:
     """The scene's window, or a surface without a display that keeps the scene's refresh rate."""
     if headless:
@@ -90,14 +75,13 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     `began_ns` is when the program was started, on the monotonic clock.
     """
     clock, stop = MonotonicClock(), Stop()
-    folder = find(scene.student)
-    card = Card.read(folder)
-    tree = make_tree(scene, card, wishes.assignments)
+    tree = tree_of(scene)
+    tree.assign(wishes.assignments)
     context = mp.get_context("spawn")
     lanes = make_lanes(context)
     with ExitStack() as open_parts:
         first = tree.controls(clock.now_ns(), 0, scene.size)
-        job = Job(scene.input, str(folder), scene.backend, scene.precision, cores(), 0, first)
+        job = Job(scene.input, scene.student, scene.backend, scene.precision, cores(), first.seed, first)
         process = RenderProcess(context, render, job, lanes, clock)
         process.start()
         open_parts.callback(process.stop)

@@ -1,0 +1,42 @@
+"""The style cycle, on times that are passed in."""
+
+from __future__ import annotations
+
+from vivant.runtime.cycle import Cycle
+from vivant.runtime.parameters import CHOOSE, CYCLE_S, HOUSE_STYLES, parameters_for
+from vivant.runtime.tree import Tree
+
+SECOND = 1_000_000_000
+
+
+def seen(cycle: Cycle, tree: Tree, seconds: range) -> list[object]:
+    found = []
+    for second in seconds:
+        cycle.step(second * SECOND)
+        found.append(tree.value(CHOOSE))
+    return found
+
+
+def test_it_goes_round_at_its_pace() -> None:
+    tree = Tree(parameters_for())
+    tree.set(CYCLE_S, (5,), 0, "test")
+    found = seen(Cycle(tree), tree, range(25))
+    assert found[0] == found[4] == HOUSE_STYLES[0]
+    assert found[5] == HOUSE_STYLES[1]
+    assert found[20] == HOUSE_STYLES[0]
+
+
+def test_a_choice_by_hand_gets_the_whole_time() -> None:
+    tree = Tree(parameters_for())
+    tree.set(CYCLE_S, (5,), 0, "test")
+    cycle = Cycle(tree)
+    seen(cycle, tree, range(4))
+    tree.set(CHOOSE, (HOUSE_STYLES[3],), 4 * SECOND, "osc")
+    found = seen(cycle, tree, range(4, 10))
+    assert set(found[:5]) == {HOUSE_STYLES[3]}
+    assert found[5] == HOUSE_STYLES[0]
+
+
+def test_zero_means_never() -> None:
+    tree = Tree(parameters_for())
+    assert set(seen(Cycle(tree), tree, range(0, 1000, 10))) == {HOUSE_STYLES[0]}
