@@ -18,6 +18,7 @@ class Costume:
     skin: Colour
     hair: Colour
     top: Colour
+    sleeves: Colour
     skirt: Colour
     pleat: Colour
     tights: Colour
@@ -30,9 +31,10 @@ COSTUMES: Final = (
         skin=(240, 186, 150),
         hair=(70, 38, 30),
         top=(222, 34, 58),
+        sleeves=(190, 22, 62),
         skirt=(226, 38, 56),
         pleat=(250, 120, 62),
-        tights=(92, 74, 150),
+        tights=(52, 42, 112),
         shoes=(250, 200, 70),
         ribbon=(255, 206, 60),
     ),
@@ -40,6 +42,7 @@ COSTUMES: Final = (
         skin=(158, 102, 70),
         hair=(30, 22, 26),
         top=(246, 180, 36),
+        sleeves=(206, 84, 30),
         skirt=(248, 186, 42),
         pleat=(250, 118, 54),
         tights=(196, 48, 100),
@@ -50,6 +53,7 @@ COSTUMES: Final = (
         skin=(220, 162, 122),
         hair=(104, 50, 24),
         top=(28, 132, 214),
+        sleeves=(22, 84, 178),
         skirt=(32, 124, 218),
         pleat=(96, 206, 222),
         tights=(236, 104, 64),
@@ -78,7 +82,8 @@ def ramps(costume: Costume) -> dict[str, Ramp]:
     skin, hair, top = ramp(costume.skin, 0.55), ramp(costume.hair, 0.35), ramp(costume.top, 0.4)
     tights, shoes = ramp(costume.tights, 0.4), ramp(costume.shoes, 0.6)
     return {
-        **{f"arm_{side}": skin for side in "lr"},
+        **{f"hand_{side}": skin for side in "lr"},
+        **{f"arm_{side}": ramp(costume.sleeves, 0.4) for side in "lr"},
         **{f"leg_{side}": tights for side in "lr"},
         **{f"shoe_{side}": shoes for side in "lr"},
         "neck": skin,
@@ -120,8 +125,8 @@ def _arm(side: str) -> tuple[Limb, ...]:
     group = f"arm_{side}"
     return (
         Limb(group, f"shoulder_{side}", f"elbow_{side}", 0.030, 0.024),
-        Limb(group, f"elbow_{side}", f"hand_{side}", 0.024, 0.015),
-        Limb(group, f"hand_{side}", f"tip_{side}", 0.017, 0.008),
+        Limb(group, f"elbow_{side}", f"hand_{side}", 0.024, 0.016),
+        Limb(f"hand_{side}", f"hand_{side}", f"tip_{side}", 0.018, 0.009),
     )
 
 
@@ -140,8 +145,8 @@ LIMBS: Final = (
     *_arm("r"),
     *_leg("l"),
     *_leg("r"),
-    Limb("neck", "chest", "throat", 0.033, 0.026),
-    Limb("neck", "shoulder_l", "shoulder_r", 0.029, 0.029),
+    Limb("neck", "chest", "throat", 0.030, 0.025),
+    Limb("top", "shoulder_l", "shoulder_r", 0.029, 0.029),
     Limb("top", "belly", "rib_l", 0.047, 0.043),
     Limb("top", "belly", "rib_r", 0.047, 0.043),
     Limb("top", "rib_l", "strap_l", 0.043, 0.026),

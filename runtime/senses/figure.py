@@ -139,7 +139,8 @@ class Figure:
 
     def _box(self, limbs: dict[str, I32], pleats: Pleats) -> NDArray[np.int64]:
         count = len(pleats.shade)
-        edges = [each.reshape(count, -1, 2) for each in (*limbs.values(), pleats.trim)]
+        rims = [pile[:, :, 0] for pile in limbs.values()]
+        edges = [each.reshape(count, -1, 2) for each in (*rims, pleats.trim)]
         every = np.concatenate(edges, 1) // SUBPIXELS
         limit = np.array(self._view.size_px)
         low, high = np.clip(every.min(1) - 2, 0, limit), np.clip(every.max(1) + 3, 0, limit)
@@ -155,11 +156,11 @@ class Figure:
             if PARTS[part] == "legs":
                 self._lower_body(picture, drawn, now)
             elif PARTS[part] == "torso":
-                self._pile(picture, drawn, now, "neck", "top", "belt")
+                self._pile(picture, drawn, now, "top", "neck", "belt")
             elif PARTS[part] == "head":
                 self._head(picture, drawn, now)
             else:
-                self._pile(picture, drawn, now, PARTS[part])
+                self._pile(picture, drawn, now, PARTS[part].replace("arm", "hand"), PARTS[part])
         self._ribbon(picture, drawn, now, True)
         left, top, right, bottom = drawn.box_px[now].tolist()
         body = picture[top:bottom, left:right]
