@@ -12,11 +12,13 @@ import argparse
 import hashlib
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
 from vivant.distill.structures import Sources, open_sources, training_structure
 from vivant.engines.card import CARD, Card, CardFile
 from vivant.engines.contract import PARTS, Part, Precision
@@ -27,13 +29,14 @@ from vivant.engines.quantize import quantize
 from vivant.engines.student import Student
 from vivant.guardrails.fit import fit_statistics, plain_structures
 from vivant.guardrails.measure import measure
-from vivant.runtime.frames import F32, U8, Array, Controls
+from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 
 OPSET = 17
 SIGMA_RANGE = (0.0, 0.8)
 SIZES_PX = (256, 384, 512)
 CALIBRATION = 48  # frames; each style, size and sigma several times
-GUARD_STRUCTURES = 150  # times styles, times two strengths
+GUARD_STRUCTURES = 300  # times styles, times two strengths
+GUARD_RATE = 5e-3  # of latents outside: more than one odd structure, which alone must not set the edge
 
 INPUTS: dict[Part, tuple[str, ...]] = {
     "encode": ("frame",),
@@ -131,20 +134,39 @@ def write_int8(folder: Path, sources: Sources, seed: int = 0) -> None:
 
 
 def write_guard(folder: Path, sources: Sources, threads: int, seed: int = 1) -> None:
-    """Fit the guard's envelope to latents of the INT8 graphs, as the show will run them."""
+    """Fit the guard's envelope to latents of the INT8 graphs, as the show will run them.
+
+    Sizes and plain structures are spread over the whole sequence, so that each fifth holds all kinds.
+    """
     rng = np.random.default_rng(seed)
     statistics: list[F32] = []
-    for size in SIZES_PX:
-        frames: list[U8] = [training_structure(sources, rng, size) for _ in range(GUARD_STRUCTURES // 3)]
-        with Student.load(folder, "onnxruntime", "int8", (size, size), threads) as student:
-            for frame in (*frames, *plain_structures((size, size), seed)):
-                for style in STYLE_NAMES:
-                    latent = student.encode(frame)
-                    for strength in (rng.uniform(0, 0.3), rng.uniform(0.3, SIGMA_RANGE[1])):
-                        steps, noise = int(rng.integers(1, 3)), int(rng.integers(10_000))
-                        controls = Controls(strength=strength, steps=steps, seed=noise, styles={style: 1.0})
-                        statistics.append(measure(student.denoise(latent, controls)))
-    fit_statistics(np.stack(statistics), folder / "guard.npz")
+    with ExitStack() as open_students:
+        students = [
+            open_students.enter_context(Student.load(folder, "onnxruntime", "int8", (size, size), threads))
+            for size in SIZES_PX
+        ]
+        plain = [plain_structures(student.size_px, seed) for student in students]
+        order = rng.permutation(GUARD_STRUCTURES + len(plain[0]))
+        for index in order:
+            which = int(rng.integers(len(students)))
+            student = students[which]
+            drawn = index < GUARD_STRUCTURES
+            frame = (
+                training_structure(sources, rng, student.size_px[0])
+                if drawn
+                else plain[which][index - GUARD_STRUCTURES]
+            )
+            statistics += [measure(latent) for latent in _finished(student, frame, rng)]
+    fit_statistics(np.stack(statistics), folder / "guard.npz", GUARD_RATE)
+
+
+def _finished(student: Student, frame: U8, rng: np.random.Generator) -> Iterator[Latent]:
+    """The latents of one frame u8 (H, W, 3) in every style, at a low and a high strength."""
+    for style in STYLE_NAMES:
+        for strength in (rng.uniform(0, 0.3), rng.uniform(0.3, SIGMA_RANGE[1])):
+            steps, noise = int(rng.integers(1, 3)), int(rng.integers(10_000))
+            controls = Controls(strength=strength, steps=steps, seed=noise, styles={style: 1.0})
+            yield student.denoise(student.encode(frame), controls)
 
 
 def card_file(path: Path) -> CardFile:
