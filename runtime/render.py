@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -58,15 +59,21 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
         paths = Paths(choice, job.controls.size_px)
         sense = open_sense(looked_at.spec, clock, phase=genlock.phase_ns)
     except VivantError as problem:
-        line.send(Hello({}, str(problem)))
+        say(line, Hello({}, str(problem)))
         return
     lanes.pulse[RENDER] = clock.now_ns()
-    line.send(Hello(facts(paths.now, looked_at, backend, reason, job)))
+    say(line, Hello(facts(paths.now, looked_at, backend, reason, job)))
     try:
         paint(job.controls, paths, sense, lanes, line, clock, genlock)
     finally:
         sense.close()
         paths.close()
+
+
+def say(line: Connection, hello: Hello) -> None:
+    """Tell the present process; one that is gone by now needs no answer, and the loop will see it."""
+    with contextlib.suppress(OSError):
+        line.send(hello)
 
 
 def paint(

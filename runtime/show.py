@@ -83,11 +83,11 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         first = tree.controls(clock.now_ns(), 0, scene.size)
         job = Job(scene.input, scene.student, scene.backend, scene.precision, cores(), first.seed, first)
         process = RenderProcess(context, render, job, lanes, clock)
-        process.start()
-        open_parts.callback(process.stop)
         osc = OscDoor.of(scene, clock)
         if osc is not None:
             open_parts.callback(osc.close)
+        process.start()
+        open_parts.callback(process.stop)
         hello = process.wait_until_ready()
         process.job = replace(job, sense=hello.facts["input"], checked=True)
         surface = open_surface(scene, wishes.headless, clock)
