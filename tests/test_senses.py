@@ -421,7 +421,7 @@ def test_a_camera_that_vanishes_is_lost_and_taken_up_again_when_it_returns(
 
     sense = closing(RunningSense("camera:0", MonotonicClock(), lambda sense: watch(sense, plug)))
     assert eventually(lambda: sense.state == "lost")
-    assert devices[0].released
+    assert eventually(lambda: devices[0].released)
     pictures.append(sense.latest().pixels)
     assert colour_of(pictures[0]) == 1  # the last of six, in RGB
     captured = sense.counts()["captured"]
