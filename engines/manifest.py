@@ -38,6 +38,11 @@ class Manifest(BaseModel):
         digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
         return f"{self.student}-{self.part}-{self.precision}-{digest}"
 
+    @property
+    def folder(self) -> Path:
+        """Where what is compiled under this manifest is kept."""
+        return cache_folder() / self.key
+
     def differences(self, other: Manifest) -> list[str]:
         """One line for each entry in which `other` differs."""
         mine, theirs = self.model_dump(), other.model_dump()
@@ -79,6 +84,27 @@ def recall(folder: Path, manifest: Manifest) -> bytes | None:
     if differences:
         raise EngineError(_refusal(folder, differences))
     return compiled
+
+
+def cache_folder() -> Path:
+    """Where compiled engines are kept, a folder for each; it may not exist yet."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("vivant")) / "engines"
+
+
+def kept_engines() -> dict[Path, str]:
+    """Every compiled engine that is kept, and what is wrong with it or ""."""
+    found = {}
+    for path in sorted(cache_folder().glob(f"*/{MANIFEST}")):
+        try:
+            recall(path.parent, _Kept.model_validate_json(path.read_bytes()).manifest)
+            found[path.parent] = ""
+        except (ValidationError, OSError):
+            found[path.parent] = _refusal(path.parent, [f"{MANIFEST} cannot be read"])
+        except EngineError as error:
+            found[path.parent] = str(error)
+    return found
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -126,10 +125,7 @@ def _settings(threads: int) -> dict[str, Any]:
 
 
 def _compiled(core: Any, manifest: Manifest, graph: bytes, specs: tuple[Specs, Specs], settings: Any) -> Any:
-    import platformdirs
-
-    folder = Path(platformdirs.user_cache_dir("vivant")) / "openvino" / manifest.key
-    kept = recall(folder, manifest)
+    kept = recall(manifest.folder, manifest)
     if kept is not None:
         return core.import_model(kept, "CPU", settings)
     model = core.read_model(io.BytesIO(graph))
@@ -139,7 +135,7 @@ def _compiled(core: Any, manifest: Manifest, graph: bytes, specs: tuple[Specs, S
     model.reshape({spec.name: list(spec.shape) for spec in specs[0]})
     compiled = core.compile_model(model, "CPU", settings)
     try:
-        keep(folder, manifest, compiled.export_model().getvalue())
+        keep(manifest.folder, manifest, compiled.export_model().getvalue())
     except OSError as error:
         log.warning("the compiled engine is not kept, the next start will be slower: %s", error)
     return compiled

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from vivant.engines.contract import Availability, Backend, EngineError, Precision
 
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 class Door:
     """How to reach a backend: `packages` must be importable, `remedy` is the command that gets them.
 
+    `reads` says which files of a student it runs: its ONNX graphs, its weights, or none of them.
     `auto` ranks it for the choice by "auto" (0 = never chosen on its own); a backend that paints by its
     own means, whatever student is asked for, names the student that it stands for as `own_student`."""
 
@@ -28,6 +29,7 @@ class Door:
     packages: tuple[str, ...]
     remedy: str
     precisions: tuple[Precision, ...]
+    reads: Literal["graphs", "weights", "nothing"] = "graphs"
     auto: int = 0
     own_student: str = ""
 
@@ -53,8 +55,9 @@ BACKENDS: Final[Mapping[str, Door]] = MappingProxyType(
             ("torch", "safetensors"),
             "pip install 'vivant[torch]'",
             ("float",),
+            reads="weights",
         ),
-        "null": Door("vivant.engines.null_backend", (), "", ("float",), own_student="null"),
+        "null": Door("vivant.engines.null_backend", (), "", ("float",), reads="nothing", own_student="null"),
     }
 )
 

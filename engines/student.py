@@ -73,7 +73,9 @@ class Student:
     ) -> Student:
         """Loads and warms up all three parts at `size_px` (width, height), None for the card's own size.
         `backend` is a concrete name (registry.choose turns "auto" into one). Raises EngineError."""
-        folder = find(registry.door(backend).own_student or name_or_folder)
+        folder, own = find(name_or_folder), registry.door(backend).own_student
+        if own:
+            folder = find(own)
         card = Card.read(folder)
         size_px = size_px or (card.default_size, card.default_size)
         module = registry.module(backend)

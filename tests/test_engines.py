@@ -17,7 +17,7 @@ from tiny_student import entry, write_tiny_student
 from vivant.engines import registry
 from vivant.engines.card import Card, read_checked
 from vivant.engines.contract import PARTS, Availability, EngineError, GraphSource
-from vivant.engines.manifest import MANIFEST, Manifest, keep, recall
+from vivant.engines.manifest import MANIFEST, Manifest, cache_folder, keep, kept_engines, recall
 from vivant.engines.specs import tensor_specs
 from vivant.engines.student import Student, find, shipped
 from vivant.runtime.frames import Controls, Latent
@@ -219,7 +219,7 @@ def test_a_kept_compiled_engine_is_used_and_paints_the_same(folders, own_cache):
 
 def test_a_cache_that_cannot_be_written_costs_a_warning_only(folders, own_cache, caplog):
     pytest.importorskip("openvino")
-    (own_cache / "openvino").write_text("a file where a folder should be")
+    (own_cache / "engines").write_text("a file where a folder should be")
     load(folders, "tiny", "openvino", "encode", "float").close()
     assert "not kept" in caplog.text
 
@@ -425,12 +425,23 @@ def test_a_broken_manifest_or_a_missing_engine_is_refused(tmp_path, content):
         recall(tmp_path, MANIFEST_OF_ONE)
 
 
+def test_damaged_compiled_engines_are_found(own_cache):
+    assert kept_engines() == {}
+    keep(cache_folder() / "one", MANIFEST_OF_ONE, b"compiled")
+    keep(cache_folder() / "two", MANIFEST_OF_ONE, b"compiled")
+    keep(cache_folder() / "three", MANIFEST_OF_ONE, b"compiled")
+    next((cache_folder() / "two").glob("*.blob")).write_bytes(b"changed")
+    (cache_folder() / "three" / MANIFEST).write_text("{")
+    faults = {folder.name: fault for folder, fault in kept_engines().items()}
+    assert faults["one"] == "" and "sha256" in faults["two"] and "cannot be read" in faults["three"]
+
+
 # Student
 
 
 @pytest.fixture(scope="module")
 def null():
-    with Student.load("anything", "null", "float", SIZE, 1) as student:
+    with Student.load("null", "null", "float", SIZE, 1) as student:
         yield student
 
 
@@ -531,6 +542,8 @@ def test_a_size_the_student_cannot_paint_is_refused_with_the_next_one(size_px):
 def test_an_unknown_student_is_answered_with_the_near_one():
     with pytest.raises(EngineError, match=r"no student 'nul'.*Did you mean 'null'\?"):
         find("nul")
+    with pytest.raises(EngineError, match="no student 'nul'"):
+        Student.load("nul", "null", "float", SIZE, 1)
 
 
 def test_a_precision_the_student_does_not_have_is_refused(folders, tmp_path):

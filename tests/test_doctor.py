@@ -1,0 +1,218 @@
+"""The doctor's findings, the list of students and the bench, as the command line gives them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from pathlib import Path
+
+import pytest
+from tiny_student import write_tiny_student
+from typer.testing import CliRunner
+
+from vivant.cli import doctor as doctors
+from vivant.cli.app import app
+from vivant.cli.doctor import Line, can_run, of_backends
+from vivant.cli.engines import examine, runs
+from vivant.engines import manifest, registry, student
+from vivant.engines.bench import STAGES, contenders, measure, results
+from vivant.engines.card import Card
+from vivant.engines.contract import Availability, EngineError
+
+HERE = Availability(True, "1.0")
+GONE = Availability(False, "", "openvino is not installed. Run: pip install openvino")
+
+
+@pytest.fixture(autouse=True)
+def own_engines(tmp_path, monkeypatch):
+    """What is compiled here does not land in the cache of whoever runs the tests."""
+    monkeypatch.setattr(manifest, "cache_folder", lambda: tmp_path / "engines")
+    return tmp_path / "engines"
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    pytest.importorskip("onnx", reason="needs onnx (the distill extra) to write a student")
+    return write_tiny_student(tmp_path / "tiny")
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+def lines_of(look):
+    return list(look())
+
+
+# Doctor
+
+
+def test_the_doctor_tells_of_everything_and_what_to_do(monkeypatch):
+    done = command("doctor", "--json")
+    told = json.loads(done.stdout)
+    assert done.exit_code == (0 if told["can_run"] else 1)
+    assert {line["name"] for line in told["lines"]} >= {
+        "python",
+        "cpu",
+        "gpu",
+        "OpenGL",
+        "window",
+        "openvino",
+        "osc",
+    }
+    for line in told["lines"]:
+        assert line["found"] and line["state"] in ("ok", "warn", "fail")
+        assert line["state"] == "ok" or line["do"], line
+
+
+def test_the_doctor_says_the_same_in_words():
+    done = command("doctor")
+    assert "OpenGL" in done.stdout and "can run here" in done.stdout
+
+
+@pytest.mark.parametrize("lost", ["drawing", "backend", "student"])
+def test_nothing_can_run_without_one_of_each_vital_thing(monkeypatch, lost):
+    fine = [Line(about, "x", "ok", "there") for about in ("drawing", "backend", "student")]
+    assert can_run(fine)
+    broken = [Line(lost, "x", "fail", "gone") if line.about == lost else line for line in fine]
+    assert not can_run(broken)
+    assert can_run([*broken, Line(lost, "y", "ok", "there")])
+    monkeypatch.setattr(doctors, "LOOKS", (lambda: iter(broken),))
+    assert command("doctor").exit_code == 1
+    monkeypatch.setattr(doctors, "LOOKS", (lambda: iter(fine),))
+    assert command("doctor").exit_code == 0
+
+
+def test_a_missing_backend_fails_only_when_it_is_the_last():
+    one, other = of_backends({"openvino": GONE, "onnxruntime": HERE, "null": HERE})
+    assert (one.state, one.do, other.state) == ("warn", "pip install openvino", "ok")
+    assert [line.state for line in of_backends({"openvino": GONE, "torch": GONE, "null": HERE})] == [
+        "fail"
+    ] * 2
+
+
+def test_a_look_that_breaks_is_a_finding_not_the_end(monkeypatch):
+    def broken():
+        raise RuntimeError("a driver from hell")
+        yield
+
+    monkeypatch.setattr(doctors, "LOOKS", (broken, doctors.python))
+    told = json.loads(command("doctor", "--json").stdout)
+    assert [line["state"] for line in told["lines"]] == ["fail", "ok"]
+    assert "a driver from hell" in told["lines"][0]["found"]
+
+
+def test_a_port_in_use_is_told_with_another_to_take(free_port):
+    assert lines_of(lambda: doctors.osc(free_port))[0].state == "ok"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", free_port))
+        (line,) = lines_of(lambda: doctors.osc(free_port))
+    assert line.state == "warn" and str(free_port) in line.found and "--osc" in line.do
+
+
+def test_damaged_students_and_compiled_engines_fail_by_name(tiny, own_engines, monkeypatch):
+    monkeypatch.setattr(student, "shipped", lambda: {"tiny": tiny})
+    keep_one(own_engines)
+    (line,) = lines_of(doctors.students)
+    assert line.state == "fail" and "names no guard" in line.found
+    (tiny / "encode.int8.onnx").write_bytes(b"")
+    (line,) = lines_of(doctors.students)
+    assert "encode.int8.onnx" in line.found
+    assert [line.state for line in lines_of(doctors.compiled)] == ["ok"]
+    next(own_engines.rglob("*.blob")).write_bytes(b"")
+    first, _ = lines_of(doctors.compiled)
+    assert first.state == "fail" and first.do.startswith("delete ")
+
+
+def test_no_trained_student_is_a_failure(monkeypatch):
+    monkeypatch.setattr(student, "shipped", lambda: {"null": student.SHIPPED / "null"})
+    (line,) = lines_of(doctors.students)
+    assert line.state == "fail" and line.do
+
+
+def keep_one(folder: Path) -> None:
+    from test_engines import MANIFEST_OF_ONE
+
+    manifest.keep(folder / "one", MANIFEST_OF_ONE, b"compiled")
+
+
+# Engines
+
+
+def test_the_list_of_engines_names_each_with_its_hash():
+    done = command("engines", "list")
+    assert done.exit_code == 0
+    for name, folder in student.shipped().items():
+        assert name in done.stdout and Card.read(folder).hash[:12] in done.stdout
+    assert "differ" not in done.stdout
+
+
+def test_a_student_that_does_not_match_is_listed_with_what_differs(tiny, monkeypatch):
+    (tiny / "decode.float.onnx").write_bytes(b"")
+    (tiny.parent / "empty").mkdir()
+    monkeypatch.setattr(student, "shipped", lambda: {"tiny": tiny, "empty": tiny.parent / "empty"})
+    done = command("engines", "list")
+    assert "differ" in done.stdout and "decode.float.onnx has sha256" in done.stdout
+    assert examine(tiny.parent / "empty")[0] is None
+
+
+def test_a_backend_runs_what_it_can_read(tiny):
+    card = Card.read(tiny)
+    assert [name for name in registry.BACKENDS if runs(card, name)] == ["openvino", "onnxruntime"]
+    null = Card.read(student.find("null"))
+    assert [name for name in registry.BACKENDS if runs(null, name)] == ["null"]
+
+
+# Bench
+
+
+def test_the_bench_measures_every_stage_of_every_contender(tiny, tmp_path, caplog):
+    caplog.set_level(logging.CRITICAL)  # the tiny student has no guard, and says so
+    file = tmp_path / "figures" / "bench.json"
+    done = command(
+        "bench", "--student", str(tiny), "--size", "96x64", "--seconds", "0.4", "--json", str(file)
+    )
+    assert done.exit_code == 0, done.output
+    made = json.loads(file.read_text())
+    assert set(made) == {"machine", "rows"}
+    fields = {
+        "student",
+        "backend",
+        "precision",
+        "size",
+        "threads",
+        "stage",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "runs",
+    }
+    seen = set()
+    for row in made["rows"]:
+        assert set(row) == fields
+        assert 0 <= row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"] and row["runs"] >= 4
+        seen.add((row["backend"], row["precision"], row["stage"]))
+    wanted = [name for name, found in registry.usable().items() if found.usable and name != "torch"]
+    kinds = [(name, kind) for name in wanted for kind in registry.BACKENDS[name].precisions]
+    assert seen == {(*kind, stage) for kind in kinds for stage in STAGES}
+    assert len({row["runs"] for row in made["rows"]}) == 1  # in turn: nobody painted more than another
+    if "openvino" in wanted:
+        assert made["machine"]["ran"]["openvino float"]["decode"] == "f32"
+        assert made["machine"]["ran"]["openvino int8"]["decode"].startswith("int8")
+
+
+def test_the_bench_reports_progress_and_times_add_up(tmp_path):
+    racers, absent = contenders("null", (64, 64), 1, lambda loaded: lambda latent, controls: None)
+    done = list(measure(racers, 0.2))
+    assert done == sorted(done) and done[-1] == 1.0
+    assert [racer.student.backend for racer in racers] == ["null"] and "openvino int8" in absent
+    (times,) = [racer.times_ms for racer in racers]
+    for parts in zip(*times.values(), strict=True):
+        assert sum(parts[:-1]) == pytest.approx(parts[-1])
+    assert len(results(racers, absent)["rows"]) == len(STAGES)
+
+
+def test_a_bench_of_nothing_says_why(tmp_path):
+    with pytest.raises(EngineError, match="no student 'nobody'"):
+        contenders("nobody", None, 1, lambda loaded: lambda latent, controls: None)
