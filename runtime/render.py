@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vivant.engines.contract import Precision
 from vivant.runtime.exchange import LaneReader, Lanes, LaneWriter, read_controls, write_picture
-from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock, Picture, VivantError
+from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock, Picture, Verdict, VivantError
 from vivant.runtime.genlock import Genlock
 from vivant.runtime.supervise import RENDER, Hello
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the present process imports this module for its names alone
 
 LOG = logging.getLogger("vivant.render")
 FRAME_WAIT_S: Final = 0.1
+WAITS_TOLD: Final = 5  # waits without a frame before the present process is told why, and again
 ERRORS_IN_A_ROW: Final = 30  # a path that fails this often is broken: end, and be started anew
 
 
@@ -45,10 +46,13 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
     """Body of the render process: say Hello, then paint until the line closes. Ends with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to both; the present process decides
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    import cv2
+
     from vivant.engines.registry import choose
     from vivant.runtime.path import Paths, StudentChoice
     from vivant.runtime.senses.registry import check_sense, choose_sense, open_sense
 
+    cv2.setNumThreads(1)  # its pictures are small: a second core serves the student better
     clock, genlock = MonotonicClock(), Genlock()
     try:
         looked_at = choose_sense(job.sense)
@@ -89,14 +93,18 @@ def paint(
     from vivant.runtime.path import Stopwatch
 
     reader, writer = LaneReader(lanes.controls), LaneWriter(lanes.pictures)
-    watch, tally, seen = Stopwatch(clock, lanes.pulse), Tally(), 0
-    while not line.poll(0):
+    watch, tally, seen, waits = Stopwatch(clock, lanes.pulse), Tally(), 0, 0
+    while not hung_up(line):
         lanes.pulse[RENDER] = clock.now_ns()
         controls = read_controls(reader) or controls
         path = paths.want(controls.size_px)
         frame = sense.wait_newer(seen, FRAME_WAIT_S)
         if frame is None:
+            waits += 1
+            if waits % WAITS_TOLD == 0:
+                write_picture(writer, no_frame(sense, tally))
             continue
+        waits = 0
         tally.dropped += max(0, frame.serial - seen - 1) if seen else 0
         seen = frame.serial
         watch.start(frame.captured_ns)
@@ -105,6 +113,22 @@ def paint(
         ready_ns = clock.now_ns()
         write_picture(writer, replace(picture, rendered_ns=ready_ns, counts=counts))
         genlock.painted(ready_ns, controls)
+
+
+def hung_up(line: Connection) -> bool:
+    """Whether the present process wants no more pictures, or is no more."""
+    try:
+        return line.poll(0)
+    except OSError:
+        return True
+
+
+def no_frame(sense: Sense, tally: Tally) -> Picture:
+    """What is sent where no frame comes, so that the other side knows why nothing moves."""
+    from vivant.runtime.path import NO_PIXELS
+
+    verdict = Verdict(reason=f"no frame from {sense.name}: {sense.state}")
+    return Picture(NO_PIXELS, tally.serial, verdict, 0, 0, counts=tally.counts(sense.counts()))
 
 
 @dataclass(slots=True)

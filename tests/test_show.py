@@ -220,3 +220,33 @@ def test_the_clip_plays_through(start: Start, tmp_path: Path, free_port: int, pe
     found = json.loads(report.read_text())
     assert found["frames"]["admitted"] > 5
     assert found["frames"]["held"] == 0
+
+
+def make_film(path: Path, frames: int) -> None:
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index in range(frames):
+            pixels = np.full((240, 320, 3), 40 + index, np.uint8)
+            pixels[:, index * 2 : index * 2 + 40] = (220, 60, 40)
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        film.mux(stream.encode())
+
+
+def test_a_film_that_vanishes_while_it_plays_is_counted_and_the_picture_stays(
+    start: Start, tmp_path: Path, free_port: int
+) -> None:
+    film, seen, report = tmp_path / "short.mp4", tmp_path / "seen.mp4", tmp_path / "v.json"
+    make_film(film, 30)
+    show = start(
+        "run", MIRROR, "--headless", "--size", "320x320", "--input", f"clip:{film}", "--seconds", 6,
+        "--osc", f"127.0.0.1:{free_port}", "--record", seen, "--report", report,
+    )  # fmt: skip
+    wait_for(seen, lambda: seen.exists() and seen.stat().st_size > 0)
+    film.unlink()
+    code, said = finish(show)
+    assert code == 0, said
+    found = json.loads(report.read_text())
+    assert found["frames"]["lost"] >= 1
+    assert found["render_process"]["restarts"] == 0
+    assert frames_of(seen)[-1].std() > 5
