@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from vivant.engines.manifest import write_atomically
 from vivant.runtime.frames import U8, VivantError
 
 GROUND: Final = (44, 41, 38)  # a dark, warm grey
@@ -56,22 +55,9 @@ def picture_png(pixels: U8, path: Path) -> None:
         raise ValueError(f"{pixels.dtype} {pixels.shape} cannot be written as PNG")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data.tobytes())
+        write_atomically(path, data.tobytes())
     except OSError as error:
         raise VivantError(f"Cannot write {path}: {error.strerror}. Choose another folder.") from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        temporary.chmod(0o644)  # mkstemp keeps it from everybody else
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def resized(pixels: U8) -> U8:

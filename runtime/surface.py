@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import time
+from ctypes.util import find_library
 from typing import Any, Final, Protocol
 
 import moderngl
+
 from vivant.runtime.frames import Clock, VivantError
 from vivant.runtime.pacing import Metronome, Sleep
 from vivant.runtime.placing import Size
@@ -80,6 +83,15 @@ class Headless:
         if not self.closed:
             self.closed = True
             self.context.release()
+            release_thread()
+
+
+def release_thread() -> None:
+    """Take the released context off this thread, which moderngl leaves to EGL: a window opened on the same
+    thread later would be refused its own."""
+    library = find_library("EGL") if sys.platform.startswith("linux") else None
+    if library is not None:
+        ctypes.CDLL(library).eglReleaseThread()
 
 
 def display_present() -> bool:
