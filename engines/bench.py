@@ -17,7 +17,7 @@ from vivant.engines import registry
 from vivant.engines.contract import EngineError, Precision
 from vivant.engines.machine import machine, versions
 from vivant.engines.planes import PlaneField
-from vivant.engines.student import Student
+from vivant.engines.student import Student, find
 from vivant.runtime.frames import U8, Controls, Latent, Verdict
 
 STAGES: Final = ("encode", "denoise", "guard", "planes", "decode", "total")
@@ -73,6 +73,7 @@ def contenders(
 ) -> tuple[list[Contender], dict[str, str]]:
     """A student on everything that can run it here, and why the rest cannot. `size_px` None is the
     student's own. Raises EngineError when nothing can run it."""
+    find(name)  # a name that is wrong is wrong on every backend: say it once
     found: list[Contender] = []
     absent: dict[str, str] = {}
     for backend, state in registry.usable(deep=True).items():

@@ -132,7 +132,7 @@ def test_no_trained_student_is_a_failure(monkeypatch):
 
 
 def keep_one(folder: Path) -> None:
-    from test_engines import MANIFEST_OF_ONE
+    from test_manifest import MANIFEST_OF_ONE
 
     manifest.keep(folder / "one", MANIFEST_OF_ONE, b"compiled")
 

@@ -1,23 +1,19 @@
-"""Every backend keeps the one contract; cards, manifests and students refuse what does not fit."""
+"""Every backend keeps the one contract, and a student on any of them refuses what does not fit."""
 
 from __future__ import annotations
 
 import gc
 import json
-import logging
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_student import entry, write_tiny_student
+from tiny_student import changed_student, entry, write_tiny_student
 
 from vivant.engines import registry
-from vivant.engines.card import Card, read_checked
-from vivant.engines.contract import PARTS, Availability, EngineError, GraphSource
-from vivant.engines.manifest import MANIFEST, Manifest, cache_folder, keep, kept_engines, recall
+from vivant.engines.card import Card
+from vivant.engines.contract import PARTS, EngineError, GraphSource
 from vivant.engines.specs import tensor_specs
 from vivant.engines.student import Student, find, shipped
 from vivant.runtime.frames import Controls, Latent
@@ -249,191 +245,6 @@ def swapped(card):
 def refresh(card):
     for kinds in card["graphs"].values():
         kinds["float"]["sha256"] = entry(card["folder"] / kinds["float"]["file"])["sha256"]
-
-
-def changed_student(folder, target, change):
-    """A copy of a student in `target` whose card went through `change`."""
-    if folder != target:
-        for path in folder.iterdir():
-            (target / path.name).write_bytes(path.read_bytes())
-    card = json.loads((folder / "card.json").read_text())
-    change(card | {"folder": target})
-    (target / "card.json").write_text(json.dumps(card))
-    return target
-
-
-# Cards
-
-
-def test_a_missing_card_says_where_to_look(tmp_path):
-    with pytest.raises(EngineError, match=r"card\.json cannot be read.*vivant engines list"):
-        Card.read(tmp_path)
-
-
-def test_all_problems_of_a_card_are_told_at_once(tmp_path):
-    card = json.loads((find("null") / "card.json").read_text())
-    card |= {"code_channels": "16", "sigma_rnage": [0, 1], "default_size": 100.5}
-    del card["license"]
-    (tmp_path / "card.json").write_text(json.dumps(card))
-    with pytest.raises(EngineError) as error:
-        Card.read(tmp_path)
-    text = str(error.value)
-    assert "4 problems" in text
-    for name in ("code_channels", "sigma_rnage", "default_size", "license"):
-        assert name in text
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"sigma_range": [0.5, 0.1]},
-        {"sigma_range": [0.0, 1.5]},
-        {"default_size": 100},
-        {"guard": {"file": "../guard.npz", "sha256": "0" * 64}},
-        {"guard": {"file": "guard.npz", "sha256": "0" * 63}},
-        {"styles": []},
-    ],
-)
-def test_an_incoherent_card_is_refused(tmp_path, change):
-    card = json.loads((find("null") / "card.json").read_text()) | change
-    (tmp_path / "card.json").write_text(json.dumps(card))
-    with pytest.raises(EngineError, match="1 problem\n"):
-        Card.read(tmp_path)
-
-
-def test_broken_json_is_one_clear_problem(tmp_path):
-    (tmp_path / "card.json").write_text('{"name": ')
-    with pytest.raises(EngineError, match=r"card\.json: 1 problem"):
-        Card.read(tmp_path)
-
-
-def test_a_changed_file_is_named_with_what_to_do(folders, tmp_path):
-    folder = changed_student(folders["tiny"], tmp_path, lambda card: None)
-    path = folder / "denoise.int8.onnx"
-    path.write_bytes(path.read_bytes() + b"\0")
-    card = Card.read(folder)
-    with pytest.raises(EngineError, match=r"denoise\.int8\.onnx has sha256 .*Copy the whole"):
-        read_checked(folder, card.graph("denoise", "int8"))
-    path.unlink()
-    with pytest.raises(EngineError, match=r"names denoise\.int8\.onnx, but it cannot be read"):
-        read_checked(folder, card.graph("denoise", "int8"))
-
-
-@pytest.mark.parametrize("name", shipped())
-def test_every_shipped_student_matches_its_card(name):
-    folder = find(name)
-    card = Card.read(folder)
-    assert card.name == name
-    for file in card.files():
-        read_checked(folder, file)
-
-
-# Registry
-
-
-def test_an_unknown_backend_is_answered_with_the_near_one():
-    with pytest.raises(EngineError, match=r"unknown backend 'openvion'; did you mean 'openvino'\?"):
-        registry.choose("openvion")
-
-
-def installed(*names):
-    return lambda entry: Availability(
-        any(registry.BACKENDS[name] is entry for name in names), "1.0", f"no {entry.packages}"
-    )
-
-
-@pytest.mark.parametrize(
-    ("here", "chosen"),
-    [
-        (("openvino", "onnxruntime", "torch", "null"), "openvino"),
-        (("onnxruntime", "torch", "null"), "onnxruntime"),
-    ],
-)
-def test_auto_takes_the_first_usable_and_says_why(monkeypatch, caplog, here, chosen):
-    monkeypatch.setattr(registry, "_installed", installed(*here))
-    with caplog.at_level(logging.INFO, "vivant.engines.registry"):
-        name, reason = registry.choose("auto")
-    assert name == chosen and chosen in reason and reason in caplog.text
-    assert ("openvino" in reason) == (chosen == "openvino" or "no ('openvino',)" in reason)
-
-
-def test_auto_never_takes_torch_or_null_on_its_own(monkeypatch):
-    monkeypatch.setattr(registry, "_installed", installed("torch", "null"))
-    with pytest.raises(EngineError, match=r"no backend can run the student here: openvino: .*onnxruntime: "):
-        registry.choose("auto")
-    assert registry.choose("null")[0] == "null"
-    with pytest.raises(EngineError, match="openvino was asked for and cannot be used"):
-        registry.choose("openvino")
-
-
-def test_looking_at_what_is_usable_imports_nothing_heavy():
-    code = "import sys; from vivant.engines import registry; registry.usable(); registry.choose('null')\n"
-    code += "print([n for n in ('openvino', 'onnxruntime', 'torch', 'numpy.f2py') if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("backend", USABLE)
-def test_a_usable_backend_says_so_when_imported(backend):
-    assert registry.look(backend, deep=True).usable
-
-
-# Manifest
-
-MANIFEST_OF_ONE = Manifest(
-    student="tiny",
-    part="decode",
-    precision="int8",
-    model_sha256="a" * 64,
-    calibration_sha256="a" * 64,
-    shapes={"code": (1, 16, 8, 8)},
-    adapter_slots=0,
-    backend="openvino",
-    backend_version="1",
-    device="CPU one",
-    threads=2,
-)
-
-
-def test_what_was_kept_is_recalled_and_nothing_is_recalled_from_nothing(tmp_path):
-    assert recall(tmp_path / "none", MANIFEST_OF_ONE) is None
-    keep(tmp_path, MANIFEST_OF_ONE, b"compiled")
-    assert recall(tmp_path, MANIFEST_OF_ONE) == b"compiled"
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"device": "CPU two"}, {"backend_version": "2"}, {"shapes": {"code": (1, 16, 9, 8)}}, {"threads": 1}],
-)
-def test_a_manifest_that_differs_is_refused_with_what_differs(tmp_path, change):
-    keep(tmp_path, MANIFEST_OF_ONE, b"compiled")
-    wanted = MANIFEST_OF_ONE.model_copy(update=change)
-    (name,) = change
-    with pytest.raises(EngineError, match=rf"does not match its manifest:\n  {name}: .*wanted"):
-        recall(tmp_path, wanted)
-    assert wanted.key != MANIFEST_OF_ONE.key
-
-
-@pytest.mark.parametrize("content", ["", "{}", '{"manifest": 1}', None])
-def test_a_broken_manifest_or_a_missing_engine_is_refused(tmp_path, content):
-    keep(tmp_path, MANIFEST_OF_ONE, b"compiled")
-    if content is None:
-        next(tmp_path.glob("*.blob")).unlink()
-    else:
-        (tmp_path / MANIFEST).write_text(content)
-    with pytest.raises(EngineError, match="Delete that folder"):
-        recall(tmp_path, MANIFEST_OF_ONE)
-
-
-def test_damaged_compiled_engines_are_found(own_cache):
-    assert kept_engines() == {}
-    keep(cache_folder() / "one", MANIFEST_OF_ONE, b"compiled")
-    keep(cache_folder() / "two", MANIFEST_OF_ONE, b"compiled")
-    keep(cache_folder() / "three", MANIFEST_OF_ONE, b"compiled")
-    next((cache_folder() / "two").glob("*.blob")).write_bytes(b"changed")
-    (cache_folder() / "three" / MANIFEST).write_text("{")
-    faults = {folder.name: fault for folder, fault in kept_engines().items()}
-    assert faults["one"] == "" and "sha256" in faults["two"] and "cannot be read" in faults["three"]
 
 
 # Student

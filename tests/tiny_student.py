@@ -108,6 +108,17 @@ def entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
+def changed_student(folder, target, change):
+    """A copy of a student in `target` whose card went through `change`."""
+    if folder != target:
+        for path in folder.iterdir():
+            (target / path.name).write_bytes(path.read_bytes())
+    card = json.loads((folder / "card.json").read_text())
+    change(card | {"folder": target})
+    (target / "card.json").write_text(json.dumps(card))
+    return target
+
+
 def _write_graph(part: str, path: Path) -> None:
     import onnx
     from onnx import numpy_helper, parser

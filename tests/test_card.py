@@ -1,0 +1,76 @@
+"""Cards: every problem at once, and files that must be the ones that the card names."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tiny_student import write_tiny_student
+
+from vivant.engines.card import Card, read_checked
+from vivant.engines.contract import EngineError
+from vivant.engines.student import find, shipped
+
+
+def test_a_missing_card_says_where_to_look(tmp_path):
+    with pytest.raises(EngineError, match=r"card\.json cannot be read.*vivant engines list"):
+        Card.read(tmp_path)
+
+
+def test_all_problems_of_a_card_are_told_at_once(tmp_path):
+    card = json.loads((find("null") / "card.json").read_text())
+    card |= {"code_channels": "16", "sigma_rnage": [0, 1], "default_size": 100.5}
+    del card["license"]
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(EngineError) as error:
+        Card.read(tmp_path)
+    text = str(error.value)
+    assert "4 problems" in text
+    for name in ("code_channels", "sigma_rnage", "default_size", "license"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sigma_range": [0.5, 0.1]},
+        {"sigma_range": [0.0, 1.5]},
+        {"default_size": 100},
+        {"guard": {"file": "../guard.npz", "sha256": "0" * 64}},
+        {"guard": {"file": "guard.npz", "sha256": "0" * 63}},
+        {"styles": []},
+    ],
+)
+def test_an_incoherent_card_is_refused(tmp_path, change):
+    card = json.loads((find("null") / "card.json").read_text()) | change
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    with pytest.raises(EngineError, match="1 problem\n"):
+        Card.read(tmp_path)
+
+
+def test_broken_json_is_one_clear_problem(tmp_path):
+    (tmp_path / "card.json").write_text('{"name": ')
+    with pytest.raises(EngineError, match=r"card\.json: 1 problem"):
+        Card.read(tmp_path)
+
+
+def test_a_changed_file_is_named_with_what_to_do(tmp_path):
+    pytest.importorskip("onnx", reason="needs onnx (the distill extra) to write a student")
+    folder = write_tiny_student(tmp_path)
+    path = folder / "denoise.int8.onnx"
+    path.write_bytes(path.read_bytes() + b"\0")
+    card = Card.read(folder)
+    with pytest.raises(EngineError, match=r"denoise\.int8\.onnx has sha256 .*Copy the whole"):
+        read_checked(folder, card.graph("denoise", "int8"))
+    path.unlink()
+    with pytest.raises(EngineError, match=r"names denoise\.int8\.onnx, but it cannot be read"):
+        read_checked(folder, card.graph("denoise", "int8"))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_student_matches_its_card(name):
+    folder = find(name)
+    card = Card.read(folder)
+    assert card.name == name
+    for file in card.files():
+        read_checked(folder, file)

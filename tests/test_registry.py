@@ -1,0 +1,61 @@
+"""The registry: what is usable, what is chosen and why, and that looking costs nothing."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from vivant.engines import registry
+from vivant.engines.contract import Availability, EngineError
+
+USABLE = [name for name, found in registry.usable().items() if found.usable]
+
+
+def test_an_unknown_backend_is_answered_with_the_near_one():
+    with pytest.raises(EngineError, match=r"unknown backend 'openvion'; did you mean 'openvino'\?"):
+        registry.choose("openvion")
+
+
+def installed(*names):
+    return lambda entry: Availability(
+        any(registry.BACKENDS[name] is entry for name in names), "1.0", f"no {entry.packages}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("here", "chosen"),
+    [
+        (("openvino", "onnxruntime", "torch", "null"), "openvino"),
+        (("onnxruntime", "torch", "null"), "onnxruntime"),
+    ],
+)
+def test_auto_takes_the_first_usable_and_says_why(monkeypatch, caplog, here, chosen):
+    monkeypatch.setattr(registry, "_installed", installed(*here))
+    with caplog.at_level(logging.INFO, "vivant.engines.registry"):
+        name, reason = registry.choose("auto")
+    assert name == chosen and chosen in reason and reason in caplog.text
+    assert ("openvino" in reason) == (chosen == "openvino" or "no ('openvino',)" in reason)
+
+
+def test_auto_never_takes_torch_or_null_on_its_own(monkeypatch):
+    monkeypatch.setattr(registry, "_installed", installed("torch", "null"))
+    with pytest.raises(EngineError, match=r"no backend can run the student here: openvino: .*onnxruntime: "):
+        registry.choose("auto")
+    assert registry.choose("null")[0] == "null"
+    with pytest.raises(EngineError, match="openvino was asked for and cannot be used"):
+        registry.choose("openvino")
+
+
+def test_looking_at_what_is_usable_imports_nothing_heavy():
+    code = "import sys; from vivant.engines import registry; registry.usable(); registry.choose('null')\n"
+    code += "print([n for n in ('openvino', 'onnxruntime', 'torch', 'numpy.f2py') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("backend", USABLE)
+def test_a_usable_backend_says_so_when_imported(backend):
+    assert registry.look(backend, deep=True).usable
