@@ -11,14 +11,16 @@ from typing import Final
 from vivant.runtime.frames import Controls
 
 MARGIN_NS: Final = 3_500_000  # how long before the refresh a picture should be ready: about what it jitters
-SHARE: Final = 0.15  # of the error that one frame puts right: an outlier moves little
-STILL_NS: Final = 300_000  # errors below are left alone
+SHARE: Final = 0.8  # of the error that one nudge puts right
+STILL_NS: Final = 400_000  # errors below are left alone
+TOGETHER: Final = 3  # pictures that are judged by their middle one, so that an outlier moves nothing
 
 
 class Genlock:
     """Measures in the render loop's thread, answers in the sense's: one number is handed over, unlocked."""
 
     def __init__(self) -> None:
+        self._errors_ns: list[int] = []
         self._nudge_ns: int | None = None
 
     def painted(self, ready_ns: int, controls: Controls) -> None:
@@ -28,10 +30,16 @@ class Genlock:
             self._nudge_ns = None
             return
         late_ns = (ready_ns - controls.stamp_ns + MARGIN_NS) % period_ns
-        error_ns = late_ns - period_ns if late_ns > period_ns // 2 else late_ns
+        self._errors_ns.append(late_ns - period_ns if late_ns > period_ns // 2 else late_ns)
+        if len(self._errors_ns) < TOGETHER:
+            return
+        error_ns = sorted(self._errors_ns)[TOGETHER // 2]
+        self._errors_ns.clear()
         self._nudge_ns = 0 if abs(error_ns) < STILL_NS else -round(error_ns * SHARE)
 
     def phase_ns(self) -> int | None:
         """By how much the next frame should come later; None while nothing is known. Read once a frame."""
-        nudge_ns, self._nudge_ns = self._nudge_ns, 0 if self._nudge_ns is not None else None
+        nudge_ns = self._nudge_ns
+        if nudge_ns is not None:
+            self._nudge_ns = 0
         return nudge_ns

@@ -259,7 +259,7 @@ def _present() -> tuple[Parameter, ...]:
             ROOT + "present/crossfade",
             "float",
             "fade between pictures; 0 cuts, 1 takes the whole interval",
-            1.0,
+            0.5,
         ),
         Parameter(
             ROOT + "present/aspect",

@@ -33,9 +33,12 @@ from vivant.runtime.tree import Tree
 LOG = logging.getLogger("vivant.present")
 BLANK: Final = ROOT + "present/blank"
 CROSSFADE: Final = ROOT + "present/crossfade"
+GRAIN_AFTER_S: Final = 0.1  # until then the next picture brings the next grain
 LIVING_AFTER_S: Final = 0.5  # without a new picture for so long, the shader keeps the last one alive
 MODEL_STAGES: Final = ("encode", "denoise", "guard", "planes", "decode")
 LADDER_SAMPLES: Final = 90
+SETTLE_NS: Final = 1_000_000_000  # after the first picture: caches fill, a source finds its phase
+WHOLE: Final = 0.95  # of a crossfade: nobody sees the rest, and it would cost a draw of its own
 RECORD_EVERY_NS: Final = 30_000_000  # a little less than a thirtieth of a second, so that jitter drops none
 
 
@@ -85,6 +88,7 @@ class Present:
         self._judgement = Judgement.HOLD
         self._presented_ns = 0
         self._record_ns = 0
+        self._settled_ns = 0
         self.meters = Meters()
 
     def run(self, until_ns: int | None, stopped: Callable[[], bool]) -> None:
@@ -155,10 +159,11 @@ class Present:
         age_s = (now_ns - shown.arrived_ns) / 1e9 if shown.picture is not None else 0.0
         span_ms = float(values[CROSSFADE]) * shown.interval_ms
         refresh_ms = 1000.0 / self._surface.refresh_hz
-        fade = 1.0 if span_ms <= 0 else min(1.0, (age_s * 1000.0 + refresh_ms) / span_ms)
+        reached = 1.0 if span_ms <= 0 else (age_s * 1000.0 + refresh_ms) / span_ms
+        fade = reached if reached < WHOLE else 1.0
         look, blank = look_of(values), bool(values[BLANK])
         drawing = (look, blank, self._surface.size_px)
-        living = self._canvas.moves or age_s > LIVING_AFTER_S or look.grain > 0.0
+        living = self._canvas.moves or age_s > LIVING_AFTER_S or (look.grain > 0.0 and age_s > GRAIN_AFTER_S)
         if fresh is None and shown.drawing == drawing and not living:
             return False
         self._canvas.draw(
@@ -203,11 +208,13 @@ class Present:
         meters.stages["present"].add((drawn_ns - self._shown.arrived_ns) / 1e6)
         meters.latency(latency_ms, drawn_ns)
         meters.late += latency_ms > self._budget_ms
-        if picture.pixels.shape[1] == self._size_px[0]:  # the ladder judges a size by its own pictures
-            self._latency.add(latency_ms)
-            self._model.add(sum(picture.timings_ms.get(stage, 0.0) for stage in MODEL_STAGES))
         if meters.first_picture_ms is None:
             meters.first_picture_ms = (drawn_ns - self._began_ns) / 1e6
+            self._settled_ns = drawn_ns + SETTLE_NS
+        # The ladder judges a size by its own pictures, once the start is over.
+        if picture.pixels.shape[1] == self._size_px[0] and drawn_ns > self._settled_ns:
+            self._latency.add(latency_ms)
+            self._model.add(sum(picture.timings_ms.get(stage, 0.0) for stage in MODEL_STAGES))
         if self._moments is not None and picture.source is not None:
             self._moments.add(picture.source, self._canvas.read(), drawn_ns)
 

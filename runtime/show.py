@@ -117,6 +117,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         say(scene, hello.facts, osc)
         until_ns = None if wishes.seconds is None else clock.now_ns() + round(wishes.seconds * 1e9)
         present.run(until_ns, stop)
+        if recorder is not None:
+            recorder.close()  # what is still on its way to the file belongs into the report
         report = assemble(scene, surface, process, present, osc, recorder)
     if wishes.sheet is not None and moments is not None:
         from vivant.runtime.sheet import contact_sheet

@@ -12,7 +12,7 @@ import numpy as np
 
 from vivant.runtime.frames import U8, Clock
 from vivant.runtime.senses.contract import Phase, SenseError
-from vivant.runtime.senses.pace import Pace
+from vivant.runtime.senses.pace import Pace, rest_ns
 from vivant.runtime.senses.running import RunningSense
 
 LONGEST_SIDE_PX: Final = 1280  # no student is larger, and four times the pixels would only be carried
@@ -47,11 +47,17 @@ def open_clip(path: Path, clock: Clock, phase: Phase | None = None) -> RunningSe
 
 def play(sense: RunningSense, path: Path, pace: Pace) -> None:
     """Body of the sense's thread. A file that breaks off is begun again; one that is gone is waited for."""
+    began_ns = sense.clock.now_ns()
     for event in reel(path):
         if isinstance(event, Shot):
+            cost_ns = sense.clock.now_ns() - began_ns
             if not sense.wait_until(pace.due_ns(event.position_ns, event.period_ns)):
                 return
-            sense.hand_on(event.pixels, sense.clock.now_ns())
+            released_ns = sense.clock.now_ns()
+            sense.hand_on(event.pixels, released_ns)
+            if not sense.wait_until(released_ns + rest_ns(event.period_ns, cost_ns)):
+                return
+            began_ns = sense.clock.now_ns()
         else:
             sense.lose(event.reason)
             if sense.closed or not (event.at_once or sense.wait_to_retry()):

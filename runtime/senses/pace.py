@@ -11,6 +11,14 @@ HOPELESS_NS: Final = 200_000_000
 """Later than this, the time that was missed is let go. Up to this, frames follow at once to catch up."""
 
 
+def rest_ns(period_ns: int, cost_ns: int) -> int:
+    """How long to leave the processor to the student after a frame was released, before the next is made.
+
+    `cost_ns` is what making the last one took: what is slow to make begins sooner.
+    """
+    return max(0, min(period_ns // 2, period_ns - 3 * cost_ns))
+
+
 class Pace:
     """Maps positions on a sense's own time line to moments on the clock. One thread."""
 

@@ -12,7 +12,7 @@ from vivant.runtime.senses.contract import Phase
 from vivant.runtime.senses.costume import COSTUMES
 from vivant.runtime.senses.dance import dance
 from vivant.runtime.senses.figure import MEMORY_S, Drawn, Figure
-from vivant.runtime.senses.pace import Pace
+from vivant.runtime.senses.pace import Pace, rest_ns
 from vivant.runtime.senses.running import RunningSense
 
 SIZE_PX: Final = (640, 480)
@@ -54,13 +54,18 @@ def open_performer(clock: Clock, fps: float, phase: Phase | None = None) -> Runn
 
 
 def perform(sense: RunningSense, fps: float, pace: Pace) -> None:
-    """Body of the sense's thread: the next frame is drawn while the last one stands."""
+    """Body of the sense's thread: the next frame is drawn while the last one stands, once it is painted."""
     performer = Performer(SIZE_PX, SEED, fps)
     period_ns = round(1e9 / fps)
     k = 0
     while True:
+        began_ns = sense.clock.now_ns()
         pixels = performer.frame(k)
+        cost_ns = sense.clock.now_ns() - began_ns
         if not sense.wait_until(pace.due_ns(k * period_ns, period_ns)):
             return
-        sense.hand_on(pixels, sense.clock.now_ns())
+        released_ns = sense.clock.now_ns()
+        sense.hand_on(pixels, released_ns)
         k += 1
+        if not sense.wait_until(released_ns + rest_ns(period_ns, cost_ns)):
+            return
