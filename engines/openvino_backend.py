@@ -120,7 +120,7 @@ def _settings(threads: int) -> dict[str, Any]:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,
-        "ENABLE_CPU_PINNING": False,  # the show's other threads need room to move
+        "ENABLE_CPU_PINNING": True,  # else both threads wake on one core: 27 % of frames, measured
     }
 
 

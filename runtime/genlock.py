@@ -10,7 +10,10 @@ from typing import Final
 
 from vivant.runtime.frames import Controls
 
-MARGIN_NS: Final = 3_500_000  # how long before the refresh a picture should be ready: about what it jitters
+START_MARGIN_NS: Final = 5_000_000  # how long before the refresh a picture should be ready, to begin with
+MARGINS_NS: Final = (3_000_000, 7_500_000)
+WIDEN_NS: Final = 600_000  # after a picture that missed its refresh ...
+NARROW_NS: Final = 12_000  # ... and after one that did not: at rest one in fifty misses (Robbins-Monro, 1951)
 SHARE: Final = 0.8  # of the error that one nudge puts right
 STILL_NS: Final = 400_000  # errors below are left alone
 TOGETHER: Final = 3  # pictures that are judged by their middle one, so that an outlier moves nothing
@@ -20,6 +23,7 @@ class Genlock:
     """Measures in the render loop's thread, answers in the sense's: one number is handed over, unlocked."""
 
     def __init__(self) -> None:
+        self.margin_ns = START_MARGIN_NS
         self._errors_ns: list[int] = []
         self._nudge_ns: int | None = None
 
@@ -29,8 +33,11 @@ class Genlock:
         if period_ns <= 0 or controls.stamp_ns <= 0:
             self._nudge_ns = None
             return
-        late_ns = (ready_ns - controls.stamp_ns + MARGIN_NS) % period_ns
-        self._errors_ns.append(late_ns - period_ns if late_ns > period_ns // 2 else late_ns)
+        late_ns = (ready_ns - controls.stamp_ns + self.margin_ns) % period_ns
+        error_ns = late_ns - period_ns if late_ns > period_ns // 2 else late_ns
+        change_ns = WIDEN_NS if error_ns > self.margin_ns else -NARROW_NS
+        self.margin_ns = min(max(self.margin_ns + change_ns, MARGINS_NS[0]), MARGINS_NS[1])
+        self._errors_ns.append(error_ns)
         if len(self._errors_ns) < TOGETHER:
             return
         error_ns = sorted(self._errors_ns)[TOGETHER // 2]
