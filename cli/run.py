@@ -15,7 +15,7 @@ def began_ns() -> int:
     """When this program was started, on the monotonic clock; when it was imported, where nobody knows."""
     import psutil
 
-    age_s = time.time() - psutil.Process().create_time()
+    age_s = time.time() - float(psutil.Process().create_time())
     return min(BEGAN_NS, time.perf_counter_ns() - round(age_s * 1e9))
 
 

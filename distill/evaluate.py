@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+
 from vivant.distill.gallery import write_png
 from vivant.distill.losses import sliced_wasserstein
 from vivant.distill.paint import paint_pair

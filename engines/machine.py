@@ -8,7 +8,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-PACKAGES: Final = ("vivant", "numpy", "openvino", "onnxruntime", "torch", "moderngl", "glfw", "av", "python-osc")
+PACKAGES: Final = (
+    "vivant",
+    "numpy",
+    "openvino",
+    "onnxruntime",
+    "torch",
+    "moderngl",
+    "glfw",
+    "av",
+    "python-osc",
+)
 
 
 def cpu_name() -> str:

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+
 from vivant.runtime.frames import Array, VivantError
 
 

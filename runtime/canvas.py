@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 import moderngl
 import numpy as np
+
 from vivant.runtime.frames import U8
 from vivant.runtime.passes import NOISE_PX, Passes
 from vivant.runtime.placing import Aspect, Placing, Size, bars, place

@@ -16,6 +16,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from multiprocessing.context import SpawnContext
 from types import MappingProxyType
 from typing import Any, Final
@@ -124,7 +125,7 @@ class LaneReader:
         ends = np.cumsum([0, *sizes])
         if ends[-1] > payload.size:
             return None
-        parts = [bytearray(payload[a:b].data) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        parts = [bytearray(payload[a:b].data) for a, b in pairwise(ends)]
         fence()
         return parts if int(header[0]) == 2 * number else None
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import moderngl
 import numpy as np
+
 from vivant.runtime.frames import F32, U8
 from vivant.shaders import source
 

@@ -23,7 +23,8 @@ class Meters:
     """Every number of a show, filled by the present loop without a lock.
 
     `capture_to_present` ends with the draw that first shows a frame; `capture_to_refresh` with the refresh
-    at which a display would show it; `minutes` holds capture_to_present minute by minute. The stages of one picture add up to its capture_to_present.
+    at which a display would show it; `minutes` holds capture_to_present minute by minute. The stages of
+    one picture add up to its capture_to_present.
     """
 
     stages: dict[str, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})

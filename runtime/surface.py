@@ -36,7 +36,7 @@ class Surface(Protocol):
     def closed(self) -> bool:
         """Whether a person closed it."""
 
-    def keys(self) -> tuple[str, ...]:
+    def pressed(self) -> tuple[str, ...]:
         """The keys pressed since the last call, such as "f", "p", "space" or "escape"."""
 
     def target(self) -> moderngl.Framebuffer:
@@ -65,7 +65,7 @@ class Headless:
         self._metronome = metronome
         self._framebuffer = context.framebuffer([context.renderbuffer(size_px, 4)])
 
-    def keys(self) -> tuple[str, ...]:
+    def pressed(self) -> tuple[str, ...]:
         return ()
 
     def target(self) -> moderngl.Framebuffer:

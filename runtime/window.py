@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any, Final
 
 import moderngl
+
 from vivant.runtime.frames import MonotonicClock, VivantError
 from vivant.runtime.pacing import Brake
 from vivant.runtime.placing import Size
@@ -107,7 +108,7 @@ class Window:
     def closed(self) -> bool:
         return self._closed or bool(self._glfw.window_should_close(self._window))
 
-    def keys(self) -> tuple[str, ...]:
+    def pressed(self) -> tuple[str, ...]:
         pressed = tuple(self._pressed)
         self._pressed.clear()
         return pressed

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vivant.runtime.frames import Controls
-from vivant.runtime.genlock import MARGINS_NS, START_MARGIN_NS, Genlock
+from vivant.runtime.genlock import MARGINS_NS, Genlock
 
 REFRESH_NS = 16_666_667
 

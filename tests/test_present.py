@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vivant.runtime.canvas import Canvas
-from vivant.runtime.exchange import Lanes, LaneReader, LaneWriter, make_lanes, read_controls, write_picture
+from vivant.runtime.exchange import LaneReader, Lanes, LaneWriter, make_lanes, read_controls, write_picture
 from vivant.runtime.frames import Judgement, MonotonicClock, Picture, Verdict
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.parameters import CHOOSE, parameters_for

@@ -65,7 +65,9 @@ def test_links_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("path", re.findall(r"`((?:runtime|engines|guardrails|shaders|distill)/[^`]*)`", TEXT))
+@pytest.mark.parametrize(
+    "path", re.findall(r"`((?:runtime|engines|guardrails|shaders|distill)/[^`]*)`", TEXT)
+)
 def test_named_folders_exist(path: str) -> None:
     assert (ROOT / path).exists()
 

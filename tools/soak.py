@@ -87,14 +87,12 @@ def judge(samples: list[Sample], report: dict[str, Any]) -> int:
     print(f"handles {settled[0].handles:8d}    -> {settled[-1].handles:8d}")
     print(f"threads {settled[0].threads:8d}    -> {settled[-1].threads:8d}")
     minutes = report.get("minutes", [])
-    for index, minute in enumerate(minutes):
-        print(
-            f"minute {index + 1:4d}: captured to presented p50 {minute['p50_ms']:.1f} p99 {minute['p99_ms']:.1f} ms"
-        )
+    for number, minute in enumerate(minutes, 1):
+        p50_ms, p99_ms = minute["p50_ms"], minute["p99_ms"]
+        print(f"minute {number:4d}: captured to presented p50 {p50_ms:.1f} p99 {p99_ms:.1f} ms")
     if len(minutes) > 2:
-        print(
-            f"p99 drift {drift([minute['p99_ms'] for minute in minutes[1:]]):+.1%} over {len(minutes) - 1} minutes"
-        )
+        worse = drift([minute["p99_ms"] for minute in minutes[1:]])
+        print(f"p99 drift {worse:+.1%} over {len(minutes) - 1} minutes")
     print(f"frames {report.get('frames')}; render process {report.get('render_process')}")
     return 1 if memory > MEMORY_LIMIT or handles > 0 else 0
 
