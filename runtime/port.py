@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
+import select
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -23,7 +25,8 @@ WAITING_BYTES: Final = (
 ENTRY_BYTES: Final = 300  # what Python needs around one datagram
 RECEIVE_BUFFER: Final = 4 * 2**20  # asked for; the kernel gives what it allows
 KNOWN_SENDERS: Final = 1024  # judged hosts that are remembered; forged ones must not grow without end
-NO_WAIT: Final = getattr(socket, "MSG_DONTWAIT", 0)  # Windows has none; its sendto does not wait for UDP
+FEW: Final = 2  # datagrams at a waking: more are a stream, and then the thread sleeps between its sweeps,
+REST_S: Final = 0.003  # because a waking for each of 20,000 a second would cost the picture a core
 PAUSE_S: Final = 0.1  # after an error of the socket, so that a broken network does not cost a core
 
 Datagram = tuple[bytes, Endpoint]
@@ -41,6 +44,8 @@ class Port:
         self._judged: dict[str, bool] = {}
         self._socket = _bound(listen)
         self._outward = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for one in (self._socket, self._outward):
+            one.setblocking(False)
         self.address: Endpoint = self._socket.getsockname()[:2]
         self._waiting: deque[Datagram] = deque()
         self._bytes_in = self._bytes_evicted = self._bytes_out = 0
@@ -70,7 +75,7 @@ class Port:
         """
         outward = is_loopback(self.address[0]) and not is_loopback(where[0])
         try:
-            (self._outward if outward else self._socket).sendto(datagram, NO_WAIT, where)
+            (self._outward if outward else self._socket).sendto(datagram, where)
         except OSError:
             return False
         return True
@@ -90,24 +95,40 @@ class Port:
     def _receive(self) -> None:
         while not self._closed.is_set():
             try:
-                datagram, sender = self._socket.recvfrom(LARGEST_DATAGRAM + 1)
-            except ConnectionResetError:  # Windows: a receiver of ours has gone
-                continue
+                select.select([self._socket], [], [])
+                came = self._sweep()
             except OSError as error:
                 self.errors += 1
                 LOG.warning("the OSC socket answered: %s", error)
                 self._closed.wait(PAUSE_S)
                 continue
-            if self._closed.is_set():
-                return
-            if not self.admits(sender[0]):
-                self.not_allowed += 1
+            if came > FEW:
+                time.sleep(REST_S)
+
+    def _sweep(self) -> int:
+        """Put aside all that is there; how many datagrams that was."""
+        came = 0
+        while not self._closed.is_set():
+            try:
+                datagram, sender = self._socket.recvfrom(LARGEST_DATAGRAM + 1)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:  # Windows: a receiver of ours has gone
                 continue
-            self.datagrams += 1
-            self._bytes_in += ENTRY_BYTES + len(datagram)
-            self._waiting.append((datagram, sender))
-            while self._bytes_in - self._bytes_evicted - self._bytes_out > WAITING_BYTES and self._waiting:
-                self._evict()
+            came += 1
+            if not self._closed.is_set():
+                self._keep(datagram, sender)
+        return came
+
+    def _keep(self, datagram: bytes, sender: Endpoint) -> None:
+        if not self.admits(sender[0]):
+            self.not_allowed += 1
+            return
+        self.datagrams += 1
+        self._bytes_in += ENTRY_BYTES + len(datagram)
+        self._waiting.append((datagram, sender))
+        while self._bytes_in - self._bytes_evicted - self._bytes_out > WAITING_BYTES and self._waiting:
+            self._evict()
 
     def _evict(self) -> None:
         try:
