@@ -12,8 +12,10 @@ from typing import Final
 
 MEASURE_NS: Final = 2_000_000_000
 DWELL_NS: Final = 10_000_000_000
-FIT: Final = 0.95  # of the budget: what a rung may be predicted to take when it is chosen
-ROOM: Final = 0.80  # of the budget: what the next rung up must be predicted to take before going there
+FIT: Final = 0.95  # of the budget: what another rung may be predicted to take when it is chosen
+ROOM: Final = 0.92  # of the budget: what the next rung up must be predicted to take before going there
+PATIENCE: Final = 2  # times longer before the next climb, for each climb that had to be taken back
+LONGEST_NS: Final = 600_000_000_000
 FEWEST: Final = 20  # latencies before a percentile means anything
 
 
@@ -40,6 +42,7 @@ class Ladder:
         self._budget_ms = budget_ms
         self._began_ns: int | None = None
         self._changed_ns: int | None = None
+        self._climb_after_ns = DWELL_NS
         self.steps: list[Step] = []
 
     def step(self, now_ns: int, samples: int, latency_p95_ms: float, model_p95_ms: float) -> Step | None:
@@ -56,10 +59,14 @@ class Ladder:
         if since_ns < (MEASURE_NS if first else DWELL_NS):
             return None
         wanted, reason = self._wanted(latency_p95_ms, model_p95_ms, first)
+        if wanted > self.size and not first and since_ns < self._climb_after_ns:
+            return None
         if wanted == self.size:
             if first:
                 self._changed_ns = now_ns
             return None
+        if wanted < self.size and self.steps and self.steps[-1].size_to > self.steps[-1].size_from:
+            self._climb_after_ns = min(LONGEST_NS, PATIENCE * self._climb_after_ns)
         made = Step(now_ns, self.size, wanted, reason)
         self.size, self._changed_ns = wanted, now_ns
         self.steps.append(made)
@@ -75,8 +82,8 @@ class Ladder:
         ]
         best = max(fitting, default=self._sizes[0])
         measured = f"p95 {latency_ms:.1f} ms of {self._budget_ms:.0f} ms at {self.size}"
-        if first:
-            return best, f"start: {measured}"
+        if first:  # a rung that fits as it is needs no room
+            return (max(best, self.size) if latency_ms <= self._budget_ms else best), f"start: {measured}"
         at = self._sizes.index(self.size)
         if latency_ms > self._budget_ms and at > 0:
             return min(best, self._sizes[at - 1]), f"too slow: {measured}"

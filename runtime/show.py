@@ -170,6 +170,6 @@ def assemble(
             "longest_gap_ms": present.meters.longest_gap_ms,
         },
         "ladder": [asdict(step) for step in present.steps],
-        "osc": None if osc is None else osc.counts(),
+        "osc": {"received": 0, "applied": 0, "refused_by_reason": {}} if osc is None else osc.counts(),
         "recording": None if recorder is None else recorder.counts(),
     }

@@ -63,3 +63,24 @@ def test_on_a_steady_machine_it_settles(ms_at_384: float, fixed_ms: float) -> No
     ladder = Ladder(SIZES, 384, 30)
     run(ladder, 150, ms_at_384, fixed_ms)
     assert len(ladder.steps) <= len(SIZES)
+
+
+def test_a_climb_that_had_to_be_taken_back_is_tried_less_and_less_often() -> None:
+    """Pictures at 384 take a fifth longer than the area says: it looks as if they would fit."""
+    ladder, now_ns = Ladder(SIZES, 320, 30), 0
+    for _ in range(6000):
+        now_ns += SECOND // 10
+        model_ms = 12.0 * (ladder.size / 384) ** 2
+        latency_ms = 15.0 + model_ms + (4.0 if ladder.size >= 384 else 0.0)
+        ladder.step(now_ns, 100, latency_ms, model_ms)
+    climbs = [step.at_ns for step in ladder.steps[1:] if step.size_to > step.size_from]
+    gaps = [b - a for a, b in zip(climbs, climbs[1:], strict=False)]
+    assert len(climbs) >= 3
+    assert all(later > earlier for earlier, later in zip(gaps, gaps[1:], strict=False))
+
+
+def test_a_start_just_inside_the_budget_is_kept() -> None:
+    ladder = Ladder(SIZES, 384, 30)
+    run(ladder, 5, 10.0, 19.5)
+    assert ladder.size == 384
+    assert ladder.steps == []
