@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,9 +76,9 @@ def test_a_climb_that_had_to_be_taken_back_is_tried_less_and_less_often() -> Non
         latency_ms = 15.0 + model_ms + (4.0 if ladder.size >= 384 else 0.0)
         ladder.step(now_ns, 100, latency_ms, model_ms)
     climbs = [step.at_ns for step in ladder.steps[1:] if step.size_to > step.size_from]
-    gaps = [b - a for a, b in zip(climbs, climbs[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(climbs)]
     assert len(climbs) >= 3
-    assert all(later > earlier for earlier, later in zip(gaps, gaps[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(gaps))
 
 
 def test_a_start_just_inside_the_budget_is_kept() -> None:
