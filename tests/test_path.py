@@ -1,0 +1,166 @@
+"""The path of one picture, on the null student (numpy alone): what happens when a stage fails."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path as File
+
+import numpy as np
+import pytest
+
+from vivant.engines.student import find
+from vivant.guardrails.guard import Guard
+from vivant.runtime.exchange import make_lanes
+from vivant.runtime.frames import STAGES, Controls, Frame, Judgement, Latent, MonotonicClock, Verdict
+from vivant.runtime.path import Path, Paths, Stopwatch, StudentChoice
+from vivant.runtime.render import ERRORS_IN_A_ROW, Tally
+from vivant.runtime.supervise import RENDER, STAGE
+
+CHOICE = StudentChoice("null", "null", "float", threads=1, seed=0)
+SIZE = (128, 128)
+CONTROLS = Controls(size_px=SIZE, styles={"mosaic": 1.0})
+CLOCK = MonotonicClock()
+RENDER_STAGES = set(STAGES) - {"exchange", "present"}
+
+
+@pytest.fixture
+def watch() -> Stopwatch:
+    import multiprocessing as mp
+
+    return Stopwatch(CLOCK, make_lanes(mp.get_context("spawn")).pulse)
+
+
+def frame(serial: int = 1) -> Frame:
+    rows, columns = np.mgrid[0:240, 0:320]
+    pixels = np.stack([rows % 256, columns % 256, (rows + columns) % 256], -1).astype(np.uint8)
+    return Frame(pixels, serial, CLOCK.now_ns())
+
+
+class Judge:
+    """A policy that says what it is told to, or raises."""
+
+    name = "told"
+
+    def __init__(self, answer: Callable[[], Verdict]) -> None:
+        self._answer = answer
+
+    def judge(self, latent: Latent, controls: Controls) -> Verdict:
+        return self._answer()
+
+
+def fail() -> Verdict:
+    raise RuntimeError("the policy broke")
+
+
+def wait() -> Verdict:
+    time.sleep(0.05)
+    return Verdict(Judgement.PASS, 1.0, "late")
+
+
+def test_a_frame_becomes_an_admitted_picture_and_every_stage_is_timed(watch: Stopwatch) -> None:
+    with Path(CHOICE, SIZE) as path:
+        watch.start(CLOCK.now_ns())
+        picture = path.picture(frame(), CONTROLS, watch, 1)
+    assert picture.verdict.admits, picture.verdict
+    assert picture.pixels.shape == (128, 128, 4)
+    assert set(picture.timings_ms) == RENDER_STAGES
+    assert picture.source is None
+    assert 0.0 <= picture.signals["motion"] <= 1.0
+
+
+def test_the_source_is_sent_when_it_is_asked_for(watch: Stopwatch) -> None:
+    with Path(CHOICE, SIZE) as path:
+        watch.start(CLOCK.now_ns())
+        picture = path.picture(frame(), Controls(size_px=SIZE, want_source=True), watch, 1)
+    assert picture.source is not None
+    assert picture.source.shape == (128, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (lambda: Verdict(Judgement.HOLD, 0.0, "not this one"), "not this one"),
+        (lambda: Verdict(Judgement.BLANK, 0.0, "panic"), "panic"),
+        (fail, "the policy broke"),
+        (wait, "judging took"),
+        (lambda: Verdict(Judgement.PASS, float("nan"), "?"), "no sound verdict"),
+        (lambda: None, "no sound verdict"),
+    ],
+)
+def test_a_latent_that_is_not_admitted_is_not_decoded(
+    watch: Stopwatch, answer: Callable[[], Verdict], reason: str
+) -> None:
+    with Path(CHOICE, SIZE) as path:
+        path.guard = Guard([Judge(answer)], limit_ms=20.0)
+        watch.start(CLOCK.now_ns())
+        picture = path.picture(frame(), CONTROLS, watch, 1)
+    assert not picture.verdict.admits
+    assert reason in picture.verdict.reason
+    assert picture.pixels.size == 0
+    assert not {"planes", "decode"} & set(picture.timings_ms)
+
+
+def test_without_its_guard_file_a_student_paints_nothing(
+    watch: Stopwatch, tmp_path: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "null"
+    shutil.copytree(find("null"), copy)
+    (copy / "guard.npz").unlink()
+    monkeypatch.setattr("vivant.engines.student.find", lambda name: copy)
+    with Path(CHOICE, SIZE) as path:
+        watch.start(CLOCK.now_ns())
+        picture = path.picture(frame(), CONTROLS, watch, 1)
+    assert picture.verdict.judgement is Judgement.HOLD
+    assert "guard.npz" in picture.verdict.reason
+
+
+def test_a_stage_that_fails_is_a_hold_and_one_that_keeps_failing_ends_the_process(
+    watch: Stopwatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally = Tally()
+    with Path(CHOICE, SIZE) as path:
+        monkeypatch.setattr(path.student, "decode", lambda *args: 1 / 0)
+        for number in range(1, ERRORS_IN_A_ROW):
+            watch.start(CLOCK.now_ns())
+            picture = tally.attempt(path, frame(number), CONTROLS, watch)
+            assert picture.verdict.judgement is Judgement.HOLD
+            assert "ZeroDivisionError" in picture.verdict.reason
+        with pytest.raises(ZeroDivisionError):
+            tally.attempt(path, frame(99), CONTROLS, watch)
+    assert tally.errors == ERRORS_IN_A_ROW
+    assert tally.admitted == 0
+
+
+def test_the_supervisor_can_see_in_which_stage_it_is() -> None:
+    import multiprocessing as mp
+
+    pulse = make_lanes(mp.get_context("spawn")).pulse
+    seen = Stopwatch(CLOCK, pulse)
+    seen.start(CLOCK.now_ns())
+    seen.enter("decode")
+    assert STAGES[pulse[STAGE]] == "decode"
+    assert pulse[RENDER] > 0
+
+
+def test_another_size_takes_effect_between_two_frames(watch: Stopwatch) -> None:
+    paths = Paths(CHOICE, SIZE)
+    sizes = []
+    end = time.perf_counter() + 10
+    while time.perf_counter() < end and (not sizes or sizes[-1] == 128):
+        path = paths.want((192, 192))
+        watch.start(CLOCK.now_ns())
+        sizes.append(path.picture(frame(), CONTROLS, watch, 1).pixels.shape[0])
+    paths.close()
+    assert sizes[0] == 128
+    assert sizes[-1] == 192
+
+
+def test_the_same_frame_controls_and_seed_give_the_same_picture(watch: Stopwatch) -> None:
+    given, pictures = frame(), []
+    for _ in range(2):
+        with Path(CHOICE, SIZE) as path:
+            watch.start(CLOCK.now_ns())
+            pictures.append(path.picture(given, CONTROLS, watch, 1).pixels.copy())
+    assert np.array_equal(*pictures)
