@@ -128,8 +128,9 @@ def _compiled(core: Any, manifest: Manifest, graph: bytes, specs: tuple[Specs, S
     kept = recall(manifest.folder, manifest)
     if kept is not None:
         return core.import_model(kept, "CPU", settings)
-    model = core.read_model(io.BytesIO(graph))
     name = f"{manifest.student}.{manifest.part}"
+    log.info("compiling %s for this machine, once; the next start takes it from the cache", name)
+    model = core.read_model(io.BytesIO(graph))
     check_names(specs[0], [port.get_any_name() for port in model.inputs], name)
     check_names(specs[1], [port.get_any_name() for port in model.outputs], name)
     model.reshape({spec.name: list(spec.shape) for spec in specs[0]})

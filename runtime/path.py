@@ -159,6 +159,7 @@ class Paths:
         self._loaded: Path | None = None
         self._refused: set[tuple[int, int]] = set()
         self._thread: threading.Thread | None = None
+        LOG.info("getting ready at %dx%d; the first time on a machine this takes some ten seconds", *size_px)
         self.now = Path(choice, size_px)
 
     def want(self, size_px: tuple[int, int]) -> Path:
