@@ -33,6 +33,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
 """Which planes a style reads; the others are zero for it, in training and in the show."""
 
 ZERO = 128
+WHOLE_FROM = 0.4  # the weight from which a style's planes are what the painters had
 _AT = {name: i for i, name in enumerate(PLANE_NAMES)}
 Shift = NDArray[np.int64]
 _PRIOR = 0.0015  # strength of the wandering direction where the guide is flat: above camera noise, below skin
@@ -64,7 +65,7 @@ class PlaneField:
     def __init__(self, size_px: tuple[int, int], seed: int, styles: Sequence[str] = STYLES) -> None:
         width, height = size_px
         self._groups = [GROUPS[style] for style in styles]
-        self._shown: frozenset[str] = frozenset()
+        self._shown: dict[str, float] = {}
         self._held: F32 | None = None
         self.planes: U8 = np.full((1, len(PLANE_NAMES), height, width), ZERO, np.uint8)
         rng = np.random.default_rng(seed)
@@ -89,24 +90,39 @@ class PlaneField:
     def update(self, guide: F32, style_weights: F32, hold: float = 0.0) -> U8:
         """Planes u8 (1, 20, H, W) for a guide f32 (1, 1, H/2, W/2), valid until the next call.
 
-        `style_weights` (S,) in the order of the styles: planes that no style above zero reads are 128.
+        `style_weights` (S,) in the order of the styles, sum 1: planes that no style above zero reads are 128,
+        those of a style below WHOLE_FROM are paler.
         `hold` in [0, 1) is how much of the last call's tangents stays.
         """
-        weights = np.ravel(style_weights)
-        wanted = frozenset().union(
-            *(group for group, weight in zip(self._groups, weights, strict=True) if weight > 0)
-        )
-        for name in self._shown - wanted:
+        gains = self._gains_of(np.ravel(style_weights))
+        for name in self._shown.keys() - gains.keys():
             self.planes[0, _AT[name]] = ZERO
-        for name in wanted - self._shown:
-            if name in _STATIC:
+        for name in gains.keys() & _STATIC:
+            if self._shown.get(name) != gains[name]:
                 self.planes[0, _AT[name]] = self._static[_STATIC.index(name)]
-        self._shown = wanted
-        if "cos2theta" in wanted:
-            self._orient(guide[0, 0], hold, wanted)
-        else:
+                self._fade(name, gains[name])
+        self._shown = gains
+        if "cos2theta" not in gains:
             self._held = None
+            return self.planes
+        self._orient(guide[0, 0], hold, frozenset(gains))
+        for name in gains.keys() - _STATIC:
+            self._fade(name, gains[name])
         return self.planes
+
+    def _gains_of(self, weights: F32) -> dict[str, float]:
+        """How much of itself each wanted plane shows: that of the style that reads it and weighs most."""
+        gains: dict[str, float] = {}
+        for group, weight in zip(self._groups, weights, strict=True):
+            for name in group if weight > 0 else ():
+                gains[name] = max(gains.get(name, 0.0), min(1.0, float(weight) / WHOLE_FROM))
+        return gains
+
+    def _fade(self, name: str, gain: float) -> None:
+        """A plane of a style that comes or goes is drawn towards zero, so that it does not leap in."""
+        if gain < 1.0:
+            plane = self.planes[0, _AT[name]]
+            cv2.convertScaleAbs(plane, plane, gain, ZERO * (1.0 - gain))
 
     def _orient(self, guide: F32, hold: float, wanted: frozenset[str]) -> None:
         now = tangents(guide)

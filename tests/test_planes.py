@@ -176,3 +176,15 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     with caplog.at_level(logging.WARNING):
         assert stored("bank", "one", lambda: np.ones((2, 2), np.uint8)).all()
     assert "cannot be written" in caplog.text
+
+
+def test_planes_of_a_style_that_comes_grow_with_its_weight_and_come_back_whole() -> None:
+    field, guide = PlaneField((128, 128), 3), blob(0)
+    whole = {style: field.update(guide, only(style)).astype(float) - ZERO for style in STYLES}
+    mixed = np.array([0.8, 0.0, 0.2, 0.0], np.float32)  # mosaic, with half of engraving's planes
+    faint = field.update(guide, mixed).astype(float) - ZERO
+    hatch, cell = PLANE_NAMES.index("hatch_even"), PLANE_NAMES.index("cell_dx")
+    assert np.abs(faint[0, hatch] - 0.5 * whole["engraving"][0, hatch]).max() <= 1.0
+    assert np.array_equal(faint[0, cell], whole["mosaic"][0, cell])
+    again = field.update(guide, only("mosaic")).astype(float) - ZERO
+    assert np.array_equal(again, whole["mosaic"])
