@@ -124,8 +124,9 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = RATE * cosine * min(1.0, (self.step + 1) / WARM_STEPS)
         if self.progress >= FREEZE_NORM:
+            code = self.house.encode.norm  # frozen, the code would grow: a louder code drowns the noise
             for module in self.house.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, nn.BatchNorm2d) and module is not code:
                     module.eval()
 
     @torch.no_grad()

@@ -160,6 +160,19 @@ def test_a_resumed_run_takes_the_very_steps_that_the_first_would_have_taken(
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_late_in_training_every_norm_is_frozen_but_the_one_that_holds_the_code_at_unit_variance(
+    pool: Path,
+) -> None:
+    training, pairs = Training(Plan(minutes=10, steps=10, styles=(0, 1, 2, 3), crop_px=32), TINY), Pool(pool)
+    pairs.refresh()
+    training.advance(pairs)
+    norms = [m for m in training.house.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert all(norm.training for norm in norms)
+    training.step = 9
+    training.advance(pairs)
+    assert [norm for norm in norms if norm.training] == [training.house.encode.norm]
+
+
 def test_a_growing_pool_gives_every_style_and_aligned_crops(pool: Path) -> None:
     (pool / "meta0.json").write_text(json.dumps({"done": HELD_BACK + 4}))
     pairs = Pool(pool)
