@@ -36,6 +36,7 @@ CROSSFADE: Final = ROOT + "present/crossfade"
 GRAIN_AFTER_S: Final = 0.1  # until then the next picture brings the next grain
 LIVING_AFTER_S: Final = 0.5  # without a new picture for so long, the shader keeps the last one alive
 MODEL_STAGES: Final = ("encode", "denoise", "guard", "planes", "decode")
+CLIMB_EVERY: Final = 30  # refreshes
 LADDER_SAMPLES: Final = 240  # eight seconds of pictures at thirty a second
 SETTLE_NS: Final = 1_000_000_000  # after the first picture: caches fill, a source finds its phase
 WHOLE: Final = 0.95  # of a crossfade: nobody sees the rest, and it would cost a draw of its own
@@ -114,6 +115,7 @@ class Present:
         fresh = self._take()
         redrawn = self._draw(fresh)
         self._swap(redrawn, fresh)
+        self._climb(self._clock.now_ns())
         if self._osc is not None:
             self._osc.feed(self._tree, self.status, self._clock.now_ns())
 
@@ -199,7 +201,6 @@ class Present:
             return
         self.meters.presented += 1
         self.meters.capture_to_refresh.add((now_ns - fresh.captured_ns) / 1e6)
-        self._climb(now_ns)
 
     def _first_shown(self, picture: Picture, drawn_ns: int) -> None:
         """The draw that first shows a picture is over: this is its latency."""
@@ -220,7 +221,7 @@ class Present:
 
     def _climb(self, now_ns: int) -> None:
         """Ask the ladder for another size when the latency left the budget, or leaves room."""
-        if self._ladder is None or self._serial % 30:
+        if self._ladder is None or self._serial % CLIMB_EVERY:
             return
         latency_ms, model_ms = self._latency.percentile(95), self._model.percentile(95)
         if latency_ms is None or model_ms is None:

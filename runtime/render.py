@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -66,6 +67,8 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
         say(line, Hello({}, str(problem)))
         return
     lanes.pulse[RENDER] = clock.now_ns()
+    gc.collect()
+    gc.freeze()  # what is here stays for the show: collecting it again and again would cost frames
     say(line, Hello(facts(paths.now, looked_at, backend, reason, job)))
     try:
         paint(job.controls, paths, sense, lanes, line, clock, genlock)
