@@ -37,8 +37,8 @@ GRAIN_AFTER_S: Final = 0.1  # until then the next picture brings the next grain
 LIVING_AFTER_S: Final = 0.5  # without a new picture for so long, the shader keeps the last one alive
 MODEL_STAGES: Final = ("encode", "denoise", "guard", "planes", "decode")
 CLIMB_EVERY: Final = 30  # refreshes
-LADDER_SAMPLES: Final = 240  # eight seconds of pictures at thirty a second
-SETTLE_NS: Final = 1_000_000_000  # after the first picture: caches fill, a source finds its phase
+LADDER_SAMPLES: Final = 90  # three seconds of pictures at thirty a second
+SETTLE_NS: Final = 2_000_000_000  # after the first picture: caches fill, a source finds its phase
 WHOLE: Final = 0.95  # of a crossfade: nobody sees the rest, and it would cost a draw of its own
 RECORD_EVERY_NS: Final = 30_000_000  # a little less than a thirtieth of a second, so that jitter drops none
 
