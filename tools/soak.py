@@ -98,15 +98,20 @@ def judge(samples: list[Sample], report: dict[str, Any]) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m vivant.tools.soak", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m vivant.tools.soak",
+        usage="%(prog)s SCENE [--minutes M] [-- what to pass on to `vivant run`]",
+        description="Run a scene for minutes or months and say what drifts.",
+    )
     parser.add_argument("scene")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("run", nargs="*", help="after --: what to pass on to `vivant run`")
-    wanted = parser.parse_args()
+    given = sys.argv[1:]
+    at = given.index("--") if "--" in given else len(given)
+    wanted, passed_on = parser.parse_args(given[:at]), given[at + 1 :]
     seconds = wanted.minutes * 60
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [sys.executable, "-P", "-m", "vivant.cli.app", "run", wanted.scene, *wanted.run]
+        command = [sys.executable, "-P", "-m", "vivant.cli.app", "run", wanted.scene, *passed_on]
         show = subprocess.Popen([*command, "--seconds", str(seconds), "--report", str(report)])
         samples = watch(psutil.Process(show.pid), seconds)
         code = show.wait(SHOW_END_S)
