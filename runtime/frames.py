@@ -153,18 +153,6 @@ class ManualClock:
         self.ns += round(seconds * 1e9)
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The time a frame may take: until `deadline_ns` on `clock`."""
-
-    clock: Clock
-    deadline_ns: int
-
-    def left_ms(self) -> float:
-        """Milliseconds until the deadline; negative when it has passed."""
-        return (self.deadline_ns - self.clock.now_ns()) / 1e6
-
-
 class VivantError(Exception):
     """Something a person can put right: says what was asked, what was found and what to do next.
 

@@ -36,6 +36,7 @@ CROSSFADE: Final = ROOT + "present/crossfade"
 GRAIN_AFTER_S: Final = 0.1  # until then the next picture brings the next grain
 LIVING_AFTER_S: Final = 0.5  # without a new picture for so long, the shader keeps the last one alive
 MODEL_STAGES: Final = ("encode", "denoise", "guard", "planes", "decode")
+SIDE_PX: Final = 32  # a student's sides are multiples of it
 CLIMB_EVERY: Final = 30  # refreshes
 LADDER_SAMPLES: Final = 90  # three seconds of pictures at thirty a second
 SETTLE_NS: Final = 2_000_000_000  # after the first picture: caches fill, a source finds its phase
@@ -109,6 +110,9 @@ class Present:
         self._cycle.step(now_ns)
         self._tree.tick(now_ns)
         self._serial += 1
+        if self._shown.picture is not None:  # also a gap that is still open at the end of the show
+            gap_ms = (now_ns - self._shown.arrived_ns) / 1e6
+            self.meters.longest_gap_ms = max(self.meters.longest_gap_ms, gap_ms)
         want_source = self._moments is not None and self._moments.due(now_ns)
         controls = self._tree.controls(now_ns, self._serial, self._size_px, want_source)
         write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns))
@@ -148,7 +152,6 @@ class Present:
         self.meters.stages["exchange"].add((now_ns - allowed.rendered_ns) / 1e6)
         gap_ms = (now_ns - self._shown.arrived_ns) / 1e6
         if self._shown.picture is not None:
-            self.meters.longest_gap_ms = max(self.meters.longest_gap_ms, gap_ms)
             self._shown.interval_ms += 0.1 * (min(gap_ms, 200.0) - self._shown.interval_ms)
         self._canvas.show(allowed.pixels)
         self._shown.picture, self._shown.arrived_ns = allowed, now_ns
@@ -229,14 +232,24 @@ class Present:
         step = self._ladder.step(now_ns, self._latency.count, latency_ms, model_ms)
         if step is not None:
             LOG.info("quality ladder: %d to %d (%s)", step.size_from, step.size_to, step.reason)
-            self._size_px = (step.size_to, step.size_to)
+            width, height = self._size_px
+            self._size_px = (
+                step.size_to,
+                max(SIDE_PX, round(step.size_to * height / width / SIDE_PX) * SIDE_PX),
+            )
             self._latency.clear()
             self._model.clear()
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """The size that the student is asked for now."""
-        return self._size_px
+        """The size of the picture on the screen; before the first, the one that is asked for."""
+        picture = self._shown.picture
+        return self._size_px if picture is None else (picture.pixels.shape[1], picture.pixels.shape[0])
+
+    @property
+    def lane(self) -> dict[str, int]:
+        """Pictures `passed_over` for newer ones, and copies `torn` by the writer and made again."""
+        return {"passed_over": self._reader.skipped, "torn": self._reader.torn}
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -255,7 +268,7 @@ class Present:
             "uptime_s": (self._clock.now_ns() - self._began_ns) / 1e9,
             **{name: value for name, value in measured.items() if value is not None},
             "verdict": self._judgement.name.lower(),
-            "size_px": self._size_px[0],
+            "size_px": self.size_px[0],
             "presented": frames["presented"],
             "held": frames["held"],
             "late": frames["late"],

@@ -169,6 +169,7 @@ def assemble(
             "restarts": process.restarts,
             "longest_gap_ms": present.meters.longest_gap_ms,
         },
+        "lane": present.lane,
         "ladder": [asdict(step) for step in present.steps],
         "osc": {"received": 0, "applied": 0, "refused_by_reason": {}} if osc is None else osc.counts(),
         "recording": None if recorder is None else recorder.counts(),

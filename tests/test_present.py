@@ -139,3 +139,25 @@ def test_a_refresh_without_a_new_picture_is_a_repeat(stage: Stage) -> None:
     frames = stage.present.meters.frames()
     assert frames["presented"] == 1
     assert frames["repeated"] == 4
+
+
+def test_a_gap_that_is_still_open_is_in_the_report(stage: Stage) -> None:
+    stage.send(RED)
+    stage.colour()
+    for _ in range(30):
+        stage.present.refresh()
+    assert stage.present.meters.longest_gap_ms > 100
+    assert stage.present.lane == {"passed_over": 0, "torn": 0}
+    assert stage.present.size_px == (64, 64)
+
+
+def test_the_ladder_keeps_the_shape_of_an_oblong_picture(stage: Stage) -> None:
+    stage.present._size_px = (512, 288)
+    stage.present._ladder = Ladder((256, 512), 512, 30)
+    for ms in [80.0] * 60:
+        stage.present._latency.add(ms)
+        stage.present._model.add(ms)
+    stage.present._serial = 0
+    stage.present._climb(1)
+    stage.present._climb(5_000_000_000)
+    assert stage.present._size_px == (256, 128)
