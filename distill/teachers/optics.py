@@ -1,4 +1,4 @@
-"""What the painters share: reading planes, blurring, flowing along the tangents, light on relief, colour.
+"""What the painters share: blurring, flowing along the tangents, light on relief, colour.
 
 Pictures are f32 (H, W, 3) in [0, 1], maps f32 (H, W); borders reflect.
 """
@@ -11,14 +11,7 @@ from collections.abc import Mapping
 import cv2
 import numpy as np
 
-from vivant.engines.planes import PLANE_NAMES
-from vivant.runtime.frames import F32, U8
-
-
-def read(planes: U8) -> Mapping[str, F32]:
-    """Plane values by name, from u8 (20, H, W)."""
-    values = (planes.astype(np.float32) - 128) / 64
-    return dict(zip(PLANE_NAMES, values, strict=True))
+from vivant.runtime.frames import F32
 
 
 def blur(image: F32, sigma_px: float) -> F32:
@@ -102,3 +95,15 @@ def enrich(image: F32, chroma: float, contrast: float = 1.0) -> F32:
 
 def rgb(*channels: float) -> F32:
     return np.array(channels, np.float32)
+
+
+def finer(image: F32, factor: int = 2) -> F32:
+    """`image` enlarged cubically, to paint supersampled; `coarser` brings a picture back."""
+    size = (image.shape[1] * factor, image.shape[0] * factor)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC))
+
+
+def coarser(image: F32, factor: int = 2) -> F32:
+    """The mean of each `factor` x `factor` pixels."""
+    size = (image.shape[1] // factor, image.shape[0] // factor)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
