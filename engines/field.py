@@ -15,14 +15,23 @@ from numpy.typing import NDArray
 
 from vivant.engines.slots import CHANNELS, ORIENTED, RECIPES, block
 from vivant.engines.textures.canvas import canvas_tile
+from vivant.engines.textures.dots import dots_tile
 from vivant.engines.textures.grain import grain_bank
 from vivant.engines.textures.hatch import hatch_bank
+from vivant.engines.textures.screens import screens_tile
 from vivant.engines.textures.store import ORIENTATIONS, TILE_PX, UNIT, ZERO, blocks, smooth_noise
 from vivant.engines.textures.strokes import stroke_bank
 from vivant.engines.textures.tesserae import tesserae_tile
+from vivant.engines.textures.turing import turing_tile
 from vivant.runtime.frames import F32, U8
 
-TILES: Mapping[str, Callable[[], U8]] = {"canvas": canvas_tile, "tesserae": tesserae_tile}
+TILES: Mapping[str, Callable[[], U8]] = {
+    "canvas": canvas_tile,
+    "tesserae": tesserae_tile,
+    "turing": turing_tile,
+    "dots": dots_tile,
+    "screens": screens_tile,
+}
 BANKS: Mapping[str, Callable[[], U8]] = {"hatch": hatch_bank, "stroke": stroke_bank, "grain": grain_bank}
 
 WHOLE_FROM = 0.4  # the weight from which a style's planes are what the painters had

@@ -1,0 +1,147 @@
+"""Coral: ridges that reaction and diffusion grow to the picture's light, as a wet relief under a lamp.
+
+A pattern of Turing's kind, guided by the picture as Turk 1991 and Witkin and Kass 1991 guide theirs: the
+stripes and spots of Gray and Scott 1984 (Pearson 1993) in the form of Swift and Hohenberg 1977, which comes
+to rest. It starts from the canvas's own labyrinth and beads. Dark parts grow beads, light ones broad ridges
+that merge, contours draw the ridges along. Lit by occlusion of the horizon (Max 1988) and by Blinn 1977.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from vivant.distill.teachers import optics
+from vivant.distill.teachers.optics import blur, rgb, smoothstep
+from vivant.runtime.frames import F32
+
+WAVELENGTH_PX = 8.6  # that of the planes
+_STEPS = 90
+_STEP = 0.5
+_LAMP = (-0.52, -0.62, 0.59)  # towards the light: upper left
+# Colours of crests and hollows from dark to light, for what is warm, green, blue and grey in the picture.
+_STOPS = (0.0, 0.22, 0.42, 0.62, 0.82, 1.0)
+_CRESTS = (
+    ("3d1238", "93244f", "e0524a", "f58f66", "fccb9e", "fff7e8"),
+    ("08303f", "0f6a6b", "3fa983", "9fd08c", "e2e9ae", "fdfbe4"),
+    ("221550", "4b3a9c", "8b78d2", "c0aee8", "e6d8f6", "fdf7fb"),
+)
+_HOLLOWS = (
+    ("020c18", "042634", "07454f", "0f6a70", "2f9a98", "74c9bd"),
+    ("0a0a26", "191646", "2c2a68", "4a4289", "7a63a8", "b49ac6"),
+    ("020f22", "05243f", "0a3f5e", "146180", "3a91a6", "84c4cb"),
+)
+
+
+def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
+    tone = _tone(structure)
+    grown = _grow(tone, plane)
+    large = {name: optics.finer(plane[name]) for name in ("field_c", "field_d")}
+    relief = _relief(optics.finer(grown), optics.finer(blur(tone, 1.0)), large["field_c"])
+    picture = _colour(optics.finer(structure), optics.finer(tone), relief, large)
+    return np.asarray(np.clip(optics.coarser(picture), 0, 1), dtype=np.float32)
+
+
+def _tone(structure: F32) -> F32:
+    """Luma (H, W) with its large contrasts evened and its small ones lifted."""
+    luma = blur(optics.luma(structure), 1.2)
+    broad = blur(luma, 24.0)
+    local = 0.5 + (luma - broad) * 1.5 + (broad - 0.5) * 0.9
+    return np.asarray(np.clip(local, 0, 1), dtype=np.float32)
+
+
+def _grow(tone: F32, plane: Mapping[str, F32]) -> F32:
+    """u (H, W) in about [-1.5, 1.5] after u' = g u - (1 + lap / k^2)^2 u + lean u^2 - u^3 + push, with the
+    fourth-order part implicit in cosines, for which the border reflects."""
+    height, width = tone.shape
+    fy = np.arange(height, dtype=np.float32)[:, None] / (2 * height)
+    fx = np.arange(width, dtype=np.float32)[None] / (2 * width)
+    stiff = (1 - (fx * fx + fy * fy) * WAVELENGTH_PX**2) ** 2
+    damping = 1 / (1 + _STEP * stiff)
+    smooth = blur(tone, 1.5)
+    lean = 1.5 * (0.5 - smoothstep(0.1, 0.9, smooth)) * 1.6  # dark: beads; light: pores
+    push = 1.8 * (tone - blur(tone, 3.5)) + 0.35 * (smooth - 0.5)
+    beads = smoothstep(0.5, 0.15, smooth)
+    u = 0.7 * (plane["field_a"] + beads * (plane["field_b"] - plane["field_a"]))
+    tx, ty = optics.tangent(plane)
+    x, y = optics.grid(tone.shape)
+    bend = 0.35 * np.clip(plane["coherence"], 0, 1) ** 2
+    for step in range(_STEPS):
+        pushed = u + _STEP * (0.25 * u + lean * u * u - u**3 + push)
+        if step % 6 == 0:  # a little faster along the contours
+            ahead = optics.sample(pushed, x + 2 * tx, y + 2 * ty) + optics.sample(
+                pushed, x - 2 * tx, y - 2 * ty
+            )
+            pushed = pushed + bend * (0.5 * ahead - pushed)
+        u = cv2.dct(cv2.dct(pushed) * damping, flags=cv2.DCT_INVERSE)
+    return np.asarray(u, dtype=np.float32)
+
+
+def _relief(u: F32, tone: F32, septa: F32) -> dict[str, F32]:
+    """Maps of the surface at twice the resolution: `height`, `mask` of the ridges, light that falls on it."""
+    level = u + 0.9 * (tone - 0.5)
+    mask = smoothstep(-0.16, 0.20, level)
+    dome = np.sqrt(np.clip(smoothstep(-0.45, 0.95, level), 0, 1))
+    height = 5.0 * dome + 0.35 * septa * smoothstep(-0.1, 0.3, level) * smoothstep(1.1, 0.5, level)
+    shade = _shadow(height)
+    gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8)
+    gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8)
+    norm = 1 / np.sqrt(gx * gx + gy * gy + 1)
+    lx, ly, lz = _LAMP
+    lit = np.clip((-gx * lx - gy * ly + lz) * norm, 0, 1)
+    half = np.array([lx, ly, lz + 1])
+    hx, hy, hz = half / np.linalg.norm(half)
+    gloss = np.clip((-gx * hx - gy * hy + hz) * norm, 0, 1)
+    hollow = np.clip((blur(height, 5.0) - height) / 4.0, -0.6, 1.0)
+    return {"mask": mask, "dome": dome, "lit": lit * shade, "gloss": gloss, "shade": shade, "hollow": hollow}
+
+
+def _shadow(height: F32) -> F32:
+    """Light in [0, 1] that the horizon towards the lamp lets through, softly (H, W)."""
+    x, y = optics.grid(height.shape)
+    lx, ly, lz = _LAMP
+    flat = math.hypot(lx, ly)
+    above = np.zeros_like(height)
+    for distance in (1.5, 3.0, 4.5, 6.5, 9.0):
+        there = optics.sample(height, x + lx / flat * distance, y + ly / flat * distance)
+        above = np.maximum(above, there - height - 0.75 * lz / flat * distance)
+    return 1 - 0.8 * smoothstep(0.0, 2.6, above)
+
+
+def _ramp(names: tuple[str, ...], t: F32) -> F32:
+    """Colours (H, W, 3) of t in [0, 1] by hexadecimal sRGB at _STOPS."""
+    colours = np.array([[int(name[i : i + 2], 16) / 255 for i in (0, 2, 4)] for name in names])
+    return np.stack([np.interp(t, _STOPS, colours[:, i]) for i in range(3)], axis=-1).astype(np.float32)
+
+
+def _reef(palettes: tuple[tuple[str, ...], ...], t: F32, shares: F32) -> F32:
+    """The palettes' colours of t, by their shares (H, W, 3)."""
+    mixed = sum(shares[..., i : i + 1] * _ramp(palette, t) for i, palette in enumerate(palettes))
+    return np.asarray(mixed, dtype=np.float32)
+
+
+def _shares(seen: F32, drift: F32) -> F32:
+    """How warm, green and blue (H, W, 3) a picture is, in sum 1."""
+    red, green, blue = (seen[..., i] for i in range(3))
+    leafy = smoothstep(0.015, 0.11, green - 0.5 * (red + blue) + 0.02 * drift)
+    airy = smoothstep(0.0, 0.13, blue - 0.5 * (red + green) + 0.03 * drift) * (1 - leafy)
+    return np.dstack([1 - leafy - airy, leafy, airy])
+
+
+def _colour(structure: F32, tone: F32, relief: dict[str, F32], large: Mapping[str, F32]) -> F32:
+    seen = blur(structure, 8.0)
+    chroma = seen - optics.luma(seen)[..., None]
+    depth = blur(tone, 2.0)
+    drift = large["field_d"]
+    shares = _shares(seen, drift)
+    ridge = _reef(_CRESTS, np.clip(0.05 + 0.95 * depth + 0.05 * drift, 0, 1), shares) + 0.45 * chroma
+    valley = _reef(_HOLLOWS, np.clip(depth + 0.05 * drift, 0, 1), shares) + 0.1 * chroma
+    base = valley + relief["mask"][..., None] * (ridge - valley)
+    lit = 0.5 + 0.72 * relief["lit"] - 0.28 * np.clip(relief["hollow"], 0, 1)
+    glow = np.clip(-relief["hollow"], 0, 1) * relief["mask"]  # light that comes back out of thin crests
+    warm = rgb(1.05, 1.0, 0.94) * lit[..., None] + np.clip(0.9 - lit, 0, 1)[..., None] * rgb(0.02, 0.06, 0.1)
+    wet = 0.6 * relief["gloss"] ** 36 * relief["shade"] * (0.3 + 0.7 * depth)
+    return np.asarray(base * warm + 0.15 * glow[..., None] * ridge + wet[..., None] * rgb(1.0, 0.98, 0.94))
