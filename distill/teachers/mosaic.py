@@ -1,9 +1,9 @@
 """Mosaic of smalti and gold leaf, after Hausner, "Simulating Decorative Mosaics" (2001).
 
-Hausner's tesserae are squares turned to the edges of the picture, one colour each, and smaller where there is
-much to tell. Here their places are the canvas's own cells, which know nothing of the picture, so that a moving
-picture does not make them swim: only how they are turned, cut and coloured comes from what is seen at their
-seeds. Colours go to a palette of smalti as at Ravenna: gold in the lights, lapis in the shadows.
+Hausner's tesserae are squares turned to the edges of the picture, one colour each, and smaller where there
+is much to tell. Here their places are the canvas's own cells, which know nothing of the picture, so that a
+moving picture does not make them swim: only how they are turned, cut and coloured comes from what is seen at
+their seeds. Colours go to a palette of smalti as at Ravenna: gold in the lights, lapis in the shadows.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from vivant.distill.teachers.optics import blur, coarser, grid, luma, rgb, sampl
 from vivant.engines.textures.tesserae import CELL_PX
 from vivant.runtime.frames import F32
 
-HALF_LONG_PX, HALF_WIDE_PX = 5.4, 4.8  # of a whole tessera, along and across the tangent
-ROUND_PX = 1.5
-JOINT_PX = 0.55  # half the grout between two tesserae
-GROUT = rgb(0.155, 0.110, 0.090)
-GOLD_DARK, GOLD_LIGHT = rgb(0.36, 0.20, 0.04), rgb(1.0, 0.84, 0.42)
+HALF_LONG_PX, HALF_WIDE_PX = 5.2, 4.7  # of a whole tessera, along and across the tangent
+ROUND_PX = 1.1
+JOINT_PX, CUT_PX = 0.55, 0.42  # half the grout between two tesserae, and between the parts of one
+GROUT = rgb(0.125, 0.085, 0.070)
+GOLD_DARK, GOLD_LIGHT = rgb(0.50, 0.28, 0.04), rgb(1.0, 0.83, 0.34)
 SMALTI = rgb(
     *(0.97, 0.92, 0.82),  # ivory
     *(0.93, 0.76, 0.42),  # straw
     *(0.86, 0.58, 0.18),  # amber
     *(0.96, 0.78, 0.66),  # flesh in light
-    *(0.83, 0.52, 0.40),  # flesh in shade
+    *(0.86, 0.50, 0.34),  # flesh in shade
+    *(0.66, 0.28, 0.14),  # terracotta
+    *(0.74, 0.45, 0.10),  # ochre
     *(0.90, 0.36, 0.12),  # orange
     *(0.74, 0.12, 0.10),  # cinnabar
     *(0.38, 0.06, 0.12),  # porphyry
@@ -81,7 +83,7 @@ def _seen(structure: F32) -> tuple[F32, tuple[F32, F32]]:
     calm = cv2.bilateralFilter(structure, 7, 0.12, 3.0)
     lab = cv2.cvtColor(calm, cv2.COLOR_RGB2LAB)
     fine = blur(lab[..., 0] / 100, 1.4)
-    tone = fine + 0.55 * (fine - blur(fine, 9.0))
+    tone = fine + 0.9 * (fine - blur(fine, 9.0))
     return tone, (blur(lab[..., 1], 3.2), blur(lab[..., 2], 3.2))
 
 
@@ -118,20 +120,21 @@ def _middles(stones: Stones) -> tuple[F32, F32]:
 def _glass(light: F32, a: F32, b: F32, name: F32, pool: F32) -> tuple[F32, F32]:
     """Each tessera's colour (H, W, 3), of a batch of its own, and how far it is gold leaf."""
     size = np.sqrt(a * a + b * b)
-    rich = 1.75 / (1 + size / 95)
-    lean = 5.0 * name + 4.0 * pool
+    rich = 2.0 / (1 + size / 80)
+    lean = 8.0 * name + 5.0 * pool
     shade = np.clip(1 - light / 0.45, 0, 1)
+    plain = 1 - smoothstep(8.0, 24.0, size)
+    glow = plain * smoothstep(0.40, 0.75, light)
     lab = np.dstack(
         [
-            100 * np.clip(light + 0.05 * name, 0, 1),
+            100 * smoothstep(-0.18, 1.02, light) + 5 * name - 5 * glow,
             a * rich + 0.5 * lean + 6 * shade,
-            b * rich + lean - 22 * shade,
+            b * rich + lean - 22 * shade + 36 * glow,
         ]
     ).astype(np.float32)
     glass = _fired(lab)
-    plain = 1 - smoothstep(10.0, 26.0, size)
-    share = plain * smoothstep(0.45, 0.80, light)
-    gold = smoothstep(0.0, 0.22, name - 1.05 + 0.95 * share)
+    share = glow * (1 - 0.55 * smoothstep(0.86, 1.0, light))
+    gold = smoothstep(0.0, 0.25, name - 1.1 + 1.45 * share)
     return glass, gold
 
 
@@ -159,8 +162,8 @@ def _inset(stones: Stones, edge: F32) -> F32:
     outside = cv2.magnitude(np.maximum(out_u, 0), np.maximum(out_v, 0))
     square = ROUND_PX - outside - np.minimum(np.maximum(out_u, out_v), 0)
     inset = np.minimum(square, edge - JOINT_PX)
-    inset = np.minimum(inset, v - JOINT_PX + 6 * (1 - stones.halved))
-    return np.minimum(inset, u - JOINT_PX + 6 * (1 - stones.quartered))
+    inset = np.minimum(inset, v - CUT_PX + 10 * (1 - stones.halved))
+    return np.minimum(inset, u - CUT_PX + 10 * (1 - stones.quartered))
 
 
 def _laid(glass: F32, gold: F32, stones: Stones, plane: Mapping[str, F32]) -> F32:
@@ -169,6 +172,7 @@ def _laid(glass: F32, gold: F32, stones: Stones, plane: Mapping[str, F32]) -> F3
     size = large.name.shape[::-1]
     edge = cv2.resize(4 * plane["cell_edge"] + 4, size, interpolation=cv2.INTER_LINEAR)
     paper = cv2.resize(plane["paper"], size, interpolation=cv2.INTER_LINEAR)
+    sheen = cv2.resize(plane["warp_b"], size, interpolation=cv2.INTER_LINEAR)
     inset = _inset(large, edge)
     relief = smoothstep(-0.5, 1.9, blur(inset, 0.8))
     gx = cv2.Sobel(relief, cv2.CV_32F, 1, 0, scale=1 / 4)
@@ -182,14 +186,19 @@ def _laid(glass: F32, gold: F32, stones: Stones, plane: Mapping[str, F32]) -> F3
     stone = glass.repeat(2, 0).repeat(2, 1)
     leaf = gold.repeat(2, 0).repeat(2, 1)[..., None]
     tone = luma(stone)
-    bright = np.clip(0.55 * tone + 0.22 * facet + 0.9 * slope * facet + 0.10 * paper + 0.12, 0, 1)[..., None]
+    bright = np.clip(
+        0.9 * tone - 0.06 + 0.18 * facet + 0.12 * sheen + 0.7 * slope * facet + 0.10 * paper, 0, 1.2
+    )[..., None]
     metal = GOLD_DARK + (GOLD_LIGHT - GOLD_DARK) * bright
     body = stone * (1 + 0.10 * facet + 0.22 * slope + 0.05 * paper)[..., None]
     body = body + leaf * (metal - body)
     glint = smoothstep(0.55, 1.0, facet) * smoothstep(0.1, 0.45, -slope)
     lit = body * (1 + 0.42 * rim)[..., None] + (0.16 * np.maximum(rim, 0) ** 2 + 0.25 * glint)[..., None]
     shadow = smoothstep(0.2, 1.0, cv2.blur(relief, (3, 3)))
-    bed = GROUT * (1.15 + 0.45 * paper - 0.5 * shadow)[..., None] + 0.10 * stone
+    bed = (
+        GROUT * (1.15 + 0.45 * paper - 0.5 * shadow)[..., None]
+        + (0.06 + 0.14 * large.halved)[..., None] * stone
+    )
     shown = smoothstep(-0.25, 0.35, inset)[..., None]
     picture = bed + (lit - bed) * shown
     return np.clip(coarser(np.asarray(picture, dtype=np.float32)), 0, 1)

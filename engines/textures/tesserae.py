@@ -54,11 +54,11 @@ def _edge_distance(seeds: F32, pixels: F32, offset: F32, index: NDArray[np.int64
     return edge
 
 
-def _cells(relaxations: int = 3, seed: int = 41) -> U8:
+def _cells(relaxations: int = 9, seed: int = 41) -> U8:
     rng = np.random.default_rng(seed)
     column, row = np.meshgrid(np.arange(CELLS), np.arange(CELLS))
     stagger = np.stack([0.25 + 0.5 * (row % 2), np.full(row.shape, 0.5)], axis=-1)
-    jitter = rng.uniform(-0.4, 0.4, (CELLS, CELLS, 2))
+    jitter = rng.uniform(-0.35, 0.35, (CELLS, CELLS, 2))
     seeds = ((np.stack([column, row], axis=-1) + stagger + jitter) * CELL_PX).astype(np.float32)
     ids = rng.uniform(-1, 1, CELLS * CELLS).astype(np.float32)
     y, x = np.mgrid[0:TILE_PX, 0:TILE_PX].astype(np.float32)
