@@ -1,5 +1,5 @@
-"""Oil: strokes laid broad to fine, each layer on what the last one missed (Hertzmann, "Painterly Rendering with
-Curved Brush Strokes of Multiple Sizes", 1998), their relief lit as thick paint (Hertzmann, "Fast Paint
+"""Oil: strokes laid broad to fine, each layer on what the last one missed (Hertzmann, "Painterly Rendering
+with Curved Brush Strokes of Multiple Sizes", 1998), their relief lit as thick paint (Hertzmann, "Fast Paint
 Texture", 2002). Painted at twice the size, so that the borders of strokes are clean."""
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _mixed(colour: F32, name: F32, hue: F32, spread: float) -> F32:
 
 def _between(step: F32, name: F32, layer: Layer) -> tuple[F32, F32, F32]:
     """Across, along and owner (2H, 2W) at twice the size: of the strokes seen at the four pixels around a
-    point, the highest in the pile that reaches it. The owner is the flat index of the pixel it was seen at."""
+    point, the highest in the pile that reaches it. The owner is the flat index of the pixel that saw it."""
     height, width = name.shape
     pad = np.pad(step, ((1, 1), (1, 1), (0, 0)), mode="edge")
     pad_name = np.pad(name, 1, mode="edge")
