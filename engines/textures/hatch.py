@@ -28,7 +28,7 @@ Complex = NDArray[np.complex64]
 _SOURCE = source_of(store.__file__, __file__)
 
 
-def _gabor(k: int, across_px: float = 3.0, along_px: float = 6.0) -> F32:
+def _gabor(k: int, across_px: float = 3.0, along_px: float = 4.5) -> F32:
     """Transfer function of a one-sided (complex) Gabor filter whose stripes lie along orientation k."""
     across, along = frequencies(k)
     turn = 2 * math.pi
@@ -36,7 +36,7 @@ def _gabor(k: int, across_px: float = 3.0, along_px: float = 6.0) -> F32:
     return np.exp(-0.5 * exponent).astype(np.float32)
 
 
-def carriers(rounds: int = 6, coupling: float = 0.5, seed: int = 7) -> list[Complex]:
+def carriers(rounds: int = 6, coupling: float = 1.0, seed: int = 7) -> list[Complex]:
     """Stripes at each orientation as complex (T, T): real part even, imaginary part odd, about unit rms.
 
     Grown jointly from one white-noise tile: each round squashes the stripes, lets neighbouring orientations
