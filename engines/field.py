@@ -19,6 +19,7 @@ from vivant.engines.textures.dots import dots_tile
 from vivant.engines.textures.grain import grain_bank
 from vivant.engines.textures.hatch import hatch_bank
 from vivant.engines.textures.screens import screens_tile
+from vivant.engines.textures.shards import shards_tile
 from vivant.engines.textures.store import ORIENTATIONS, TILE_PX, UNIT, ZERO, blocks, smooth_noise
 from vivant.engines.textures.strokes import stroke_bank
 from vivant.engines.textures.tesserae import tesserae_tile
@@ -28,6 +29,7 @@ from vivant.runtime.frames import F32, U8
 TILES: Mapping[str, Callable[[], U8]] = {
     "canvas": canvas_tile,
     "tesserae": tesserae_tile,
+    "shards": shards_tile,
     "turing": turing_tile,
     "dots": dots_tile,
     "screens": screens_tile,
