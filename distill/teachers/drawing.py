@@ -6,6 +6,7 @@ Maps are f32 (H, W). What is asked of a point lies within some twenty-five pixel
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -125,6 +126,12 @@ def drawn_lines(
         line = np.clip(-dog / (2 * faint), -0.5, 1.5)
         drawn = tone * (1 - 0.45 * np.clip(line, 0, 1))
     return np.asarray(line, dtype=np.float32)
+
+
+def stripes(plane: Mapping[str, F32], name: str) -> F32:
+    """The cosine of a hatch's phase: the planes' tanh undone, all lines brought to one height."""
+    even, odd = (np.arctanh(np.clip(plane[f"{name}_{part}"], -0.98, 0.98)) for part in ("even", "odd"))
+    return np.asarray(even / (cv2.magnitude(even, odd) + 0.15), dtype=np.float32)
 
 
 def even_stripes(carrier: F32, flow: Streams, length_px: float, rounds: int = 2) -> F32:

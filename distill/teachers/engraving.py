@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 
-from vivant.distill.teachers.drawing import drawn_lines, edge_flow, even_stripes, streams
+from vivant.distill.teachers.drawing import drawn_lines, edge_flow, even_stripes, streams, stripes
 from vivant.distill.teachers.optics import (
     blur,
     coarser,
@@ -47,12 +46,6 @@ def _darkness(tone: F32) -> F32:
     lifted = tone - 0.50 * (around - 0.66)
     crisp = lifted + 0.9 * (blur(lifted, 0.7) - blur(lifted, 6.0))
     return smoothstep(-0.05, 1.05, 1 - crisp)
-
-
-def stripes(plane: Mapping[str, F32], name: str) -> F32:
-    """The cosine of a hatch's phase: the planes' tanh undone, all lines brought to one height."""
-    even, odd = (np.arctanh(np.clip(plane[f"{name}_{part}"], -0.98, 0.98)) for part in ("even", "odd"))
-    return np.asarray(even / (cv2.magnitude(even, odd) + 0.15), dtype=np.float32)
 
 
 def _cut(dark: F32, outline: F32, plane: Mapping[str, F32], tx: F32, ty: F32) -> F32:
