@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vivant.engines.slots import CHANNELS, ORIENTED, RECIPES, block
 from vivant.engines.textures.canvas import canvas_tile
 from vivant.engines.textures.dots import dots_tile
+from vivant.engines.textures.ebru import ebru_tile
 from vivant.engines.textures.grain import grain_bank
 from vivant.engines.textures.hatch import hatch_bank
 from vivant.engines.textures.screens import screens_tile
@@ -28,6 +29,7 @@ from vivant.runtime.frames import F32, U8
 
 TILES: Mapping[str, Callable[[], U8]] = {
     "canvas": canvas_tile,
+    "ebru": ebru_tile,
     "tesserae": tesserae_tile,
     "shards": shards_tile,
     "turing": turing_tile,

@@ -28,11 +28,13 @@ _CRESTS = (
     ("3d1238", "93244f", "e0524a", "f58f66", "fccb9e", "fff7e8"),
     ("08303f", "0f6a6b", "3fa983", "9fd08c", "e2e9ae", "fdfbe4"),
     ("221550", "4b3a9c", "8b78d2", "c0aee8", "e6d8f6", "fdf7fb"),
+    ("24183f", "6a3f6e", "b5748a", "dba7a4", "f2d9cd", "fffaf2"),
 )
 _HOLLOWS = (
     ("020c18", "042634", "07454f", "0f6a70", "2f9a98", "74c9bd"),
     ("0a0a26", "191646", "2c2a68", "4a4289", "7a63a8", "b49ac6"),
     ("020f22", "05243f", "0a3f5e", "146180", "3a91a6", "84c4cb"),
+    ("03101f", "07283c", "124a60", "2b6f83", "6099a6", "a9c9cc"),
 )
 
 
@@ -124,11 +126,12 @@ def _reef(palettes: tuple[tuple[str, ...], ...], t: F32, shares: F32) -> F32:
 
 
 def _shares(seen: F32, drift: F32) -> F32:
-    """How warm, green and blue (H, W, 3) a picture is, in sum 1."""
+    """How warm, green, blue and grey (H, W, 4) a picture is, in sum 1."""
     red, green, blue = (seen[..., i] for i in range(3))
     leafy = smoothstep(0.015, 0.11, green - 0.5 * (red + blue) + 0.02 * drift)
     airy = smoothstep(0.0, 0.13, blue - 0.5 * (red + green) + 0.03 * drift) * (1 - leafy)
-    return np.dstack([1 - leafy - airy, leafy, airy])
+    warm = smoothstep(0.02, 0.16, red - blue + 0.05 * drift) * (1 - leafy - airy)
+    return np.dstack([warm, leafy, airy, 1 - leafy - airy - warm])
 
 
 def _colour(structure: F32, tone: F32, relief: dict[str, F32], large: Mapping[str, F32]) -> F32:
