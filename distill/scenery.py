@@ -10,7 +10,7 @@ from vivant.runtime.frames import F32
 Colour = tuple[float, float, float]
 
 
-def scenery(rng: np.random.Generator, size_px: int) -> F32:
+def scenery(rng: np.random.Generator, size_px: int, people: int | None = None) -> F32:
     """A drawn scene f32 (S, S, 3) in [0, 1], by `rng` alone."""
     image = _ground(rng, size_px)
     for _ in range(int(rng.integers(0, 7))):

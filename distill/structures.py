@@ -1,108 +1,28 @@
-"""Structures: the pictures that teachers paint, u8 (S, S, 3) sRGB. Training ones are drawn by seed; held-out
+"""Structures: the pictures that painters paint, u8 (S, S, 3) sRGB. Training ones are drawn by seed; held-out
 ones are kept apart by name and never drawn for training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from vivant.distill.people import portrait
 from vivant.distill.scenery import scenery
-from vivant.runtime.frames import F32, U8, VivantError
+from vivant.distill.sources import TRAINING_SHARE, Sources, gather, load
+from vivant.distill.stage import TRAINED_SEEDS, performer
+from vivant.distill.weather import weather
+from vivant.runtime.frames import F32, U8
 
-PHOTOGRAPHS: Mapping[str, float] = {  # by file in the wheels of scikit-image and scikit-learn: how often
-    "coffee.png": 4.0,
-    "camera.png": 4.0,
-    "rocket.jpg": 3.0,
-    "motorcycle_left.png": 4.0,
-    "china.jpg": 6.0,
-    "flower.jpg": 5.0,
-    "retina.jpg": 1.0,
-    "hubble_deep_field.jpg": 1.5,
-    "ihc.png": 1.0,
-    "coins.png": 1.0,
-    "color.png": 1.0,
-    "grass.png": 0.7,
-    "gravel.png": 0.5,
-    "brick.png": 0.7,
-    "moon.png": 0.7,
-    "clock_motion.png": 1.0,
-    "page.png": 0.5,
-}
-TRAINING_SHARE = 2 / 3  # of the clip, from its start; the rest is held out
+HELD_OUT_SEEDS: Final = {"dancer_far": TRAINED_SEEDS + 7, "dancer_near": TRAINED_SEEDS + 26, "portrait": 41}
+"""Dances and a face that no training seed leads to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What structures are cut from: photographs u8 (H, W, 3) with their weights, faces u8 (n, 25, 25) grey,
-    frames of the clip's training part (empty without a clip)."""
-
-    photographs: tuple[U8, ...]
-    weights: tuple[float, ...]
-    faces: U8
-    frames: tuple[U8, ...]
-
-
-def _shipped(names: Sequence[str]) -> dict[str, Path]:
-    """Where the named pictures lie in the wheels of scikit-image and scikit-learn."""
-    found: dict[str, Path] = {}
-    for package, inside in (("skimage", "data"), ("sklearn", "datasets/images")):
-        spec = find_spec(package)
-        if spec is None or spec.origin is None:
-            raise VivantError(
-                f"structures need {package}, which is not installed. Run: pip install '.[distill]'"
-            )
-        found |= {path.name: path for path in (Path(spec.origin).parent / inside).iterdir()}
-    if missing := [name for name in names if name not in found]:
-        raise VivantError(
-            f"scikit-image and scikit-learn as installed lack {', '.join(missing)}. "
-            "Install the versions that pyproject.toml names"
-        )
-    return found
-
-
-def _read(path: Path) -> U8:
-    from skimage.color import gray2rgb
-    from skimage.io import imread
-
-    image = imread(path)
-    return np.ascontiguousarray(gray2rgb(image) if image.ndim == 2 else image[..., :3], dtype=np.uint8)
-
-
-def _frames(clip: Path, start: float, stop: float) -> list[U8]:
-    """The frames of `clip` from share `start` to share `stop` of its length."""
-    film = cv2.VideoCapture(str(clip))
-    frames = []
-    while True:
-        there, frame = film.read()
-        if not there:
-            break
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-    film.release()
-    if not frames:
-        raise VivantError(f"{clip} has no frame that can be read. Give --clip a film that OpenCV opens")
-    return frames[int(start * len(frames)) : int(stop * len(frames))]
-
-
-def open_sources(clip: Path | None) -> Sources:
-    """Everything that training may see. Raises VivantError when a library or the clip is missing."""
-    found = _shipped([*PHOTOGRAPHS, "lfw_subset.npy"])
-    faces = np.load(found["lfw_subset.npy"])[:100]  # the first hundred are faces, the others are not
-    return Sources(
-        photographs=tuple(_read(found[name]) for name in PHOTOGRAPHS),
-        weights=tuple(PHOTOGRAPHS.values()),
-        faces=np.clip(faces * 255, 0, 255).astype(np.uint8),
-        frames=tuple(_frames(clip, 0.0, TRAINING_SHARE)) if clip else (),
-    )
-
-
-def _cut(image: U8, rng: np.random.Generator, size_px: int, smallest_px: int, largest_px: int) -> F32:
+def cut(image: U8, rng: np.random.Generator, size_px: int, smallest_px: int, largest_px: int) -> F32:
     """A square of `image`, its side between the two (as far as there is room), scaled to f32 in [0, 1]."""
     height, width = image.shape[:2]
     room = min(height, width)
@@ -113,90 +33,121 @@ def _cut(image: U8, rng: np.random.Generator, size_px: int, smallest_px: int, la
     return np.asarray(scaled, dtype=np.float32) / np.float32(255)
 
 
-def _face(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
-    """A small grey face, enlarged and given a complexion, softly set into a photograph."""
-    face = sources.faces[rng.integers(len(sources.faces))]
-    ground = _photograph(sources, rng, size_px)
-    side = int(rng.uniform(0.35, 0.95) * size_px)
-    tone = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)[..., None] / 255
-    skin = np.array([1.0, rng.uniform(0.68, 0.82), rng.uniform(0.5, 0.72)], np.float32)
-    tinted = np.clip(tone, 0, 1) ** (1.1 / (0.35 + 0.65 * skin)) * (0.8 + 0.2 * skin)
-    v, u = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j].astype(np.float32)
-    inside = np.clip((1 - np.hypot(u / 0.86, v / 0.98)) * rng.uniform(4, 14), 0, 1)[..., None]
-    y, x = rng.integers(0, size_px - side + 1, 2)
-    patch = ground[y : y + side, x : x + side]
-    patch += inside * (tinted - patch)
-    return ground
-
-
-def _photograph(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
+def photograph(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
     share = np.array(sources.weights) / sum(sources.weights)
     image = sources.photographs[rng.choice(len(share), p=share)]
-    return _cut(image, rng, size_px, 130, 600)
+    return cut(image, rng, size_px, 160, 900)
 
 
-def _collage(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
-    """Two structures through a soft random mask."""
-    one, other = (_photograph(sources, rng, size_px) for _ in range(2))
+def filmed(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
+    if not sources.film:
+        return performed(sources, rng, size_px)
+    return cut(sources.film[rng.integers(len(sources.film))], rng, size_px, 120, 576)
+
+
+def performed(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
+    """The performer, in the own room or before a photograph or a drawn place."""
+    place = rng.random()
+    if place < 0.55:
+        return performer(rng, size_px)[0]
+    if place < 0.8:
+        return performer(rng, size_px, ground=lambda: photograph(sources, rng, 2 * size_px))[0]
+    return performer(rng, size_px, ground=lambda: scenery(rng, 2 * size_px, people=0))[0]
+
+
+def peopled(_: Sources, rng: np.random.Generator, size_px: int) -> F32:
+    return scenery(rng, size_px)
+
+
+def drawn_portrait(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
+    """A face before a soft colour, a photograph or a room."""
+    place = rng.random()
+    if place < 0.5:
+        return portrait(rng, size_px)
+    if place < 0.75:
+        return portrait(rng, size_px, ground=_defocused(photograph(sources, rng, size_px), rng))
+    return portrait(rng, size_px, ground=_defocused(scenery(rng, size_px, people=0), rng))
+
+
+def _defocused(image: F32, rng: np.random.Generator) -> F32:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 6.0)))
+
+
+def faces(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
+    """Small grey faces, each with a complexion, as a wall of photographs."""
+    count = int(rng.integers(2, 5))
+    picture = np.zeros((size_px, size_px, 3), np.float32)
+    edges = np.linspace(0, size_px, count + 1).astype(int)
+    for top, bottom in pairwise(edges):
+        for left, right in pairwise(edges):
+            face = sources.faces[rng.integers(len(sources.faces))].astype(np.float32) / 255
+            large = cv2.resize(face, (right - left, bottom - top), interpolation=cv2.INTER_CUBIC)
+            skin = np.array([1.0, rng.uniform(0.70, 0.85), rng.uniform(0.55, 0.75)], np.float32)
+            tone = np.clip(large, 0, 1)[..., None]
+            picture[top:bottom, left:right] = tone ** (1.1 / (0.35 + 0.65 * skin)) * (0.8 + 0.2 * skin)
+    return picture
+
+
+def collage(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
+    """Two structures, one shown through a soft wandering mask, or as a pane set into the other."""
+    one = photograph(sources, rng, size_px)
+    other = KINDS[str(rng.choice(list(KINDS)[:-1]))][0](sources, rng, size_px)
     if rng.random() < 0.5:
-        other = scenery(rng, size_px)
-    noise = cv2.GaussianBlur(rng.standard_normal((size_px, size_px)).astype(np.float32), (0, 0), size_px / 9)
-    mask = 1 / (1 + np.exp(-noise / noise.std() * rng.uniform(4, 20)))[..., None]
-    return np.asarray(one * mask + other * (1 - mask), dtype=np.float32)
+        noise = rng.standard_normal((size_px, size_px)).astype(np.float32)
+        noise = cv2.GaussianBlur(noise, (0, 0), size_px / 9)
+        mask = 1 / (1 + np.exp(-noise / noise.std() * rng.uniform(4, 20)))[..., None]
+        return np.asarray(one * mask + other * (1 - mask), dtype=np.float32)
+    side = int(rng.uniform(0.45, 0.75) * size_px)
+    y, x = rng.integers(0, size_px - side + 1, 2)
+    one[y : y + side, x : x + side] = cv2.resize(other, (side, side), interpolation=cv2.INTER_AREA)
+    return one
+
+
+KINDS: Final[Mapping[str, tuple[Callable[[Sources, np.random.Generator, int], F32], float]]] = {
+    "photograph": (photograph, 0.22),
+    "film": (filmed, 0.10),
+    "performer": (performed, 0.17),
+    "portrait": (drawn_portrait, 0.22),
+    "scene": (peopled, 0.19),
+    "faces": (faces, 0.02),
+    "collage": (collage, 0.08),
+}
+
+
+def plain_structure(sources: Sources, rng: np.random.Generator, size_px: int) -> F32:
+    """One structure f32 (S, S, 3) before any weather."""
+    share = np.array([share for _, share in KINDS.values()])
+    kind = list(KINDS)[rng.choice(len(share), p=share / share.sum())]
+    return KINDS[kind][0](sources, rng, size_px)
 
 
 def training_structure(sources: Sources, rng: np.random.Generator, size_px: int) -> U8:
-    """One structure u8 (S, S, 3), by `rng` alone: photograph, film, scenery, face or collage; weathered."""
-    pick = rng.random() if sources.frames else rng.uniform(0.32, 1.0)
-    if pick < 0.32:
-        image = _cut(sources.frames[rng.integers(len(sources.frames))], rng, size_px, 110, 576)
-    elif pick < 0.64:
-        image = _photograph(sources, rng, size_px)
-    elif pick < 0.80:
-        image = scenery(rng, size_px)
-    elif pick < 0.90:
-        image = _face(sources, rng, size_px)
-    else:
-        image = _collage(sources, rng, size_px)
-    return np.rint(weathered(image, rng) * 255).astype(np.uint8)
+    """One structure u8 (S, S, 3), by `rng` alone."""
+    return weather(rng).over(plain_structure(sources, rng, size_px), rng)
 
 
-def weathered(image: NDArray[np.floating[Any]], rng: np.random.Generator) -> F32:
-    """What a camera and a room do: mirror, gamma, contrast, cast, low light, blur, noise. f32 in [0, 1]."""
-    if rng.random() < 0.5:
-        image = image[:, ::-1]
-    if rng.random() < 0.08:
-        image = np.rot90(image, int(rng.integers(1, 4)))
-    if rng.random() < 0.75:
-        image = np.clip(image, 1e-4, 1) ** np.exp(rng.normal(0, 0.3))
-        image = (image - 0.5) * np.exp(rng.normal(0.03, 0.18)) + 0.5 + rng.normal(0, 0.05)
-        image = image * np.exp(rng.normal(0, 0.12, 3))
-    if rng.random() < 0.2:
-        image = image[..., rng.permutation(3)]
-    if rng.random() < 0.12:
-        image = image * np.float32(rng.uniform(0.35, 0.7))
-    image = np.ascontiguousarray(image, dtype=np.float32)
-    if rng.random() < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.2))
-    if rng.random() < 0.35:
-        image = image + rng.normal(0, rng.uniform(0.004, 0.03), image.shape)
-    return np.clip(image, 0, 1).astype(np.float32)
-
-
-def held_out(size_px: int, clip: Path | None = None) -> dict[str, U8]:
-    """The structures never trained on, u8 (S, S, 3) by name; those of the clip only where one is given."""
-    found = _shipped(["astronaut.png", "chelsea.png"])
+def held_out(size_px: int, clip: Path | None = None, archive: Path | None = None) -> dict[str, U8]:
+    """The structures never trained on, u8 (S, S, 3) by name; those of the clip only where there is one."""
+    material = load(archive) if archive else gather(clip)
     cuts = {
-        "astronaut": _read(found["astronaut.png"])[0:330, 60:390],
-        "chelsea": _read(found["chelsea.png"])[0:300, 70:370],
+        "astronaut": material.photograph("astronaut.png")[0:330, 60:390],
+        "chelsea": material.photograph("chelsea.png")[0:300, 70:370],
+        "coffee": material.photograph("coffee.png")[0:400, 80:480],
     }
-    if clip:
-        frames = _frames(clip, TRAINING_SHARE, 1.0)
-        side = min(frames[0].shape[:2])
-        cuts["clip_wide"] = frames[len(frames) * 2 // 5][:side, :side]
-        near = frames[len(frames) * 4 // 5]
+    if film := material.film(TRAINING_SHARE, 1.0):
+        side = min(film[0].shape[:2])
+        cuts["clip_wide"] = film[len(film) * 2 // 5][:side, :side]
+        near = film[len(film) * 4 // 5]
         cuts["clip_near"] = near[side // 3 : side // 3 + side // 2, side // 2 : side]
+    for shot, name in ((0, "dancer_far"), (2, "dancer_near")):
+        rng = np.random.default_rng(HELD_OUT_SEEDS[name])
+        cuts[name] = _u8(performer(rng, size_px, seed=HELD_OUT_SEEDS[name], shot=shot)[0])
+    cuts["portrait"] = _u8(portrait(np.random.default_rng(HELD_OUT_SEEDS["portrait"]), size_px))
     return {
         name: np.asarray(cv2.resize(cut, (size_px, size_px), interpolation=cv2.INTER_AREA), dtype=np.uint8)
         for name, cut in cuts.items()
     }
+
+
+def _u8(image: F32) -> U8:
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
