@@ -1,9 +1,10 @@
-"""Train the house student on a pool of painted pairs.
+"""Train the house student on the painters' pool.
 
-    python -m vivant.distill.train --pool out/pool --out out/train --minutes 60 --threads 2 [--resume]
+    python -m vivant.distill.train --config distill/house.toml --pool out/pool --out out/train [--workers 2]
 
-Needs torch and numpy alone. Runs on CUDA when there is a device. The pool may still be growing.
-Writes `checkpoint.pt` every two minutes, whole or not at all; `--resume` goes on from it.
+Needs torch, numpy and OpenCV alone. Runs on CUDA when there is a device, in bf16 either way. The pool may
+still be growing. `checkpoint.pt` is written every two minutes, whole or not at all, and gone on from when it
+is there; `samples.png` and the log tell how it goes.
 """
 
 from __future__ import annotations
@@ -12,44 +13,34 @@ import argparse
 import math
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from vivant.distill.losses import TEXTURE, picture_loss, sliced_wasserstein
-from vivant.distill.pairs import Pool
-from vivant.engines.network import STYLES, House, Widths
+from vivant.distill.journal import Journal
+from vivant.distill.losses import (
+    Critic,
+    critic_loss,
+    fool_loss,
+    motion_loss,
+    picture_loss,
+    sliced_wasserstein,
+)
+from vivant.distill.plan import Plan, read_plan
+from vivant.distill.pool import Pairs, Pool
+from vivant.distill.together import Together, alone, run_together
+from vivant.engines.house import House
 
-RATE = 2e-3
-LAST_RATE = 0.03  # of RATE, at the end of the cosine
 WARM_STEPS = 80
-FREEZE_NORM = 0.85  # share of the time after which BatchNorm keeps its statistics
-CODE = 0.05  # how much the denoised code is held to the clean one, so that it can be noised again
 SIGMA_MAX = 0.8
 SIGMA_SMALL = 0.25
-TWO_STEPS = 0.2  # share of batches that are denoised twice, as the show may
+TWO_STEPS = 0.25  # share of batches that are denoised twice, as the show may
 EMA = 0.998
 SAVE_S = 120.0
 REFRESH_STEPS = 100
-# mosaic and engraving are learned soonest, strokes last
-BATCH = (0, 1, 2, 3, 3, 1, 0, 3, 2, 3, 1, 3, 0, 1, 2, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`minutes` of training over all resumed runs; `steps` ends it earlier; a batch is one crop of `crop_px`
-    for each of `styles`."""
-
-    minutes: float
-    steps: int | None = None
-    styles: tuple[int, ...] = BATCH
-    crop_px: int = 128
-    seed: int = 0
 
 
 def sample_sigma(count: int, generator: torch.Generator) -> Tensor:
@@ -59,55 +50,88 @@ def sample_sigma(count: int, generator: torch.Generator) -> Tensor:
 
 
 class Training:
-    """A network on its way: weights, their moving average, the optimizer, and how far it has come."""
+    """A network on its way: weights, their moving average, critic, optimizers, and how far it has come."""
 
-    def __init__(self, plan: Plan, widths: Widths | None = None, device: str = "cpu") -> None:
+    def __init__(self, plan: Plan, device: str = "cpu", together: Together | None = None) -> None:
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = device
-        self.house = House(widths).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.together = together or alone()
+        self.house = House(plan.widths, len(plan.styles)).to(device)
+        self.house = self.house.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.critic = Critic(len(plan.styles)).to(device)
         self.optimizer = torch.optim.AdamW(
-            self.house.parameters(), RATE, betas=(0.9, 0.99), weight_decay=1e-3
+            self.house.parameters(), plan.rate, betas=(0.9, 0.99), weight_decay=1e-3
         )
+        self.critic_optimizer = torch.optim.AdamW(self.critic.parameters(), 4e-4, betas=(0.5, 0.99))
         self.average = {name: value.clone() for name, value in self.house.state_dict().items()}
-        self.generator = torch.Generator().manual_seed(plan.seed)
-        self.rng = np.random.default_rng(plan.seed)
+        own = plan.seed + self.together.rank
+        self.generator = torch.Generator().manual_seed(own)
+        self.rng = np.random.default_rng(own)
         self.step = 0
         self.seconds = 0.0
-
-    @property
-    def progress(self) -> float:
-        """The share of the plan that is done, in [0, 1]."""
-        by_time = self.seconds / (self.plan.minutes * 60)
-        by_steps = self.step / self.plan.steps if self.plan.steps else 0.0
-        return min(1.0, max(by_time, by_steps))
+        self.progress = 0.0
 
     def advance(self, pool: Pool) -> dict[str, float]:
         """One step of the optimizer; the losses by name."""
         start = time.perf_counter()
         self._set_rate()
-        pairs = pool.batch(self.rng, self.plan.styles, self.plan.crop_px)
-        frame, planes = (torch.from_numpy(a).to(self.device) for a in (pairs.structure, pairs.planes))
-        wanted = torch.from_numpy(pairs.picture).to(self.device).permute(0, 3, 1, 2).float() / 255
-        style = F.one_hot(torch.from_numpy(pairs.style).long(), STYLES).float().to(self.device)
+        frame, planes, wanted, style, pairs = self._batch(pool)
         with torch.autocast(self.device, torch.bfloat16):
-            made, drift = self._paint(frame, planes, style)
+            made, drift = self._paint(frame, planes, style, pairs)
         made = made.float()
-        near = picture_loss(made, wanted)
-        texture = sliced_wasserstein(made, wanted, self.generator)
+        losses = {
+            "near": picture_loss(made, wanted),
+            "texture": sliced_wasserstein(made, wanted, self.generator),
+            "drift": drift,
+        }
+        if pairs:
+            losses["motion"] = motion_loss(made[-2 * pairs :], wanted[-2 * pairs :])
+        if self.progress >= self.plan.critic_from:
+            losses |= self._against_critic(made, wanted, style)
+        total = sum(
+            (self.plan.weights.get(name, 0.0) * value for name, value in losses.items()), made.new_zeros(())
+        )
         self.optimizer.zero_grad(set_to_none=True)
-        (near + TEXTURE * texture + CODE * drift).backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
+        self._agree(self.house)
         nn.utils.clip_grad_norm_(self.house.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         self._follow()
         self.seconds += time.perf_counter() - start
-        return {"near": near.item(), "texture": texture.item(), "drift": drift.item()}
+        self.progress = self.together.mean(self._share())
+        return {name: float(value) for name, value in losses.items()}
 
-    def _paint(self, frame: Tensor, planes: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    def _share(self) -> float:
+        """The share of the plan that is done, in [0, 1]."""
+        by_time = self.seconds / (self.plan.minutes * 60)
+        by_steps = self.step / self.plan.steps if self.plan.steps else 0.0
+        return min(1.0, max(by_time, by_steps))
+
+    def _batch(self, pool: Pool) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+        """Stills, then the earlier and the later frames of what moves: frames u8, planes u8, pictures
+        f32 (B, 3, H, W), style weights, and how many moving pairs there are."""
+        parts: list[Pairs] = []
+        stills, moving = self.plan.draw(self.rng)
+        if stills:
+            parts.append(pool.batch(self.rng, stills, self.plan.crop_px))
+        if moving:
+            parts += pool.moving(self.rng, moving, self.plan.crop_px)
+        arrays = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("structure", "planes", "picture", "weights")
+        )
+        frame, planes, picture, style = (torch.from_numpy(a).to(self.device) for a in arrays)
+        return frame, planes, picture.permute(0, 3, 1, 2).float() / 255, style, len(moving)
+
+    def _paint(self, frame: Tensor, planes: Tensor, style: Tensor, pairs: int) -> tuple[Tensor, Tensor]:
         code, guide = self.house.encode(frame)
-        sigma = sample_sigma(len(frame), self.generator).to(self.device)
-        noise = torch.randn(code.shape, generator=self.generator).to(self.device)
+        sigma = sample_sigma(len(frame), self.generator)
+        noise = torch.randn(code.shape, generator=self.generator)
+        if pairs:  # the show holds its noise from frame to frame
+            sigma[-pairs:], noise[-pairs:] = sigma[-2 * pairs : -pairs], noise[-2 * pairs : -pairs]
+        sigma, noise = sigma.to(self.device), noise.to(self.device)
         denoised = self._denoise(code, guide, noise, sigma, style)
         if torch.rand((), generator=self.generator) < TWO_STEPS:
             denoised = self._denoise(denoised, guide, noise, sigma / 2, style)
@@ -119,11 +143,28 @@ class Training:
         noisy = (1 - level) * code + level * noise
         return self.house.denoise(noisy, guide, sigma, style)  # type: ignore[no-any-return]
 
+    def _against_critic(self, made: Tensor, wanted: Tensor, style: Tensor) -> dict[str, Tensor]:
+        with torch.autocast(self.device, torch.bfloat16):
+            doubt = critic_loss(self.critic, made, wanted, style)
+        self.critic_optimizer.zero_grad(set_to_none=True)
+        doubt.backward()  # type: ignore[no-untyped-call]
+        self._agree(self.critic)
+        self.critic_optimizer.step()
+        self.critic.requires_grad_(False)
+        with torch.autocast(self.device, torch.bfloat16):
+            fooled, matching = fool_loss(self.critic, made, wanted, style)
+        self.critic.requires_grad_(True)
+        return {"fool": fooled, "matching": matching, "critic": doubt.detach()}
+
+    def _agree(self, network: nn.Module) -> None:
+        self.together.average([p.grad for p in network.parameters() if p.grad is not None])
+
     def _set_rate(self) -> None:
-        cosine = LAST_RATE + (1 - LAST_RATE) * (0.5 + 0.5 * math.cos(math.pi * self.progress))
+        plan = self.plan
+        cosine = plan.last_rate + (1 - plan.last_rate) * (0.5 + 0.5 * math.cos(math.pi * self.progress))
         for group in self.optimizer.param_groups:
-            group["lr"] = RATE * cosine * min(1.0, (self.step + 1) / WARM_STEPS)
-        if self.progress >= FREEZE_NORM:
+            group["lr"] = plan.rate * cosine * min(1.0, (self.step + 1) / WARM_STEPS)
+        if self.progress >= plan.freeze_norm:
             code = self.house.encode.norm  # frozen, the code would grow: a louder code drowns the noise
             for module in self.house.modules():
                 if isinstance(module, nn.BatchNorm2d) and module is not code:
@@ -138,14 +179,23 @@ class Training:
             else:
                 self.average[name].copy_(value)
 
+    def averaged(self) -> House:
+        """The averaged network, ready to run, on the CPU."""
+        house = House(self.plan.widths, len(self.plan.styles))
+        house.load_state_dict(self.average)
+        return house.eval()
+
     def save(self, path: Path) -> None:
         """Write the checkpoint, whole or not at all."""
         state = {
+            "plan": self.plan.facts(),
             "step": self.step,
             "seconds": self.seconds,
             "house": self.house.state_dict(),
             "average": self.average,
+            "critic": self.critic.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "critic_optimizer": self.critic_optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "rng": self.rng.bit_generator.state,
         }
@@ -160,49 +210,58 @@ class Training:
         self.step, self.seconds = state["step"], state["seconds"]
         self.house.load_state_dict(state["house"])
         self.average = state["average"]
+        self.critic.load_state_dict(state["critic"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
-        self.rng.bit_generator.state = state["rng"]
+        self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+        if self.together.rank == 0:
+            self.generator.set_state(state["generator"].cpu())
+            self.rng.bit_generator.state = state["rng"]
+        else:  # any other stream that has not been drawn from
+            self.generator.manual_seed(self.plan.seed + 1000 * self.together.rank + self.step)
+            self.rng = np.random.default_rng(self.plan.seed + 1000 * self.together.rank + self.step)
+        self.progress = self.together.mean(self._share())
 
 
-def train(training: Training, pool: Pool, checkpoint: Path, report_every: int = 50) -> None:
-    """Run the plan to its end, saving as it goes; prints a line of progress every `report_every` steps."""
+def train(training: Training, pool: Pool, out: Path) -> None:
+    """Run the plan to its end, saving, sampling and logging as it goes."""
+    first = training.together.rank == 0
     saved_s = training.seconds
-    mean: dict[str, float] = {}
-    pairs = pool.refresh()
-    while training.progress < 1:
-        losses = training.advance(pool)
-        mean = {name: mean.get(name, value) * 0.97 + value * 0.03 for name, value in losses.items()}
-        if training.step % REFRESH_STEPS == 0:
-            pairs = pool.refresh()
-        if training.step % report_every == 0:
-            left_min = training.seconds * (1 / training.progress - 1) / 60
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in mean.items())
-            rate = f"{pairs} pairs  {training.step / training.seconds:.2f} steps/s  {left_min:.1f} min left"
-            print(f"step {training.step}  {shown}  {rate}", flush=True)
-        if training.seconds - saved_s > SAVE_S:
-            training.save(checkpoint)
-            saved_s = training.seconds
-    training.save(checkpoint)
+    pairs = sum(pool.refresh().values())
+    with Journal(out, training.plan, enabled=first) as journal:
+        while training.progress < 1:
+            losses = training.advance(pool)
+            if training.step % REFRESH_STEPS == 0:
+                pairs = sum(pool.refresh().values())
+            journal.note(training, losses, pairs)
+            if first and training.seconds - saved_s > SAVE_S:
+                training.save(out / "checkpoint.pt")
+                saved_s = training.seconds
+            journal.sample(training, pool)
+        if first:
+            training.save(out / "checkpoint.pt")
+
+
+def _work(together: Together, plan: Plan, pool: Path, out: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training = Training(plan, device, together)
+    if (out / "checkpoint.pt").is_file():
+        training.restore(out / "checkpoint.pt")
+    train(training, Pool(pool, plan.styles), out)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Train the house student on a pool of painted pairs.")
+    parser = argparse.ArgumentParser(description="Train the house student on the painters' pool.")
+    parser.add_argument("--config", type=Path, default=Path("distill/house.toml"))
     parser.add_argument("--pool", type=Path, default=Path("out/pool"))
     parser.add_argument("--out", type=Path, default=Path("out/train"))
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--minutes", type=float, help="instead of the plan's own")
     parser.add_argument("--steps", type=int, help="end after so many steps, if that is sooner")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
+    parser.add_argument("--workers", type=int, default=1, help="processes that train together on a CPU")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    training = Training(Plan(given.minutes, given.steps, seed=given.seed), device=device)
-    checkpoint = given.out / "checkpoint.pt"
-    if given.resume:
-        training.restore(checkpoint)
-    train(training, Pool(given.pool), checkpoint)
+    plan = read_plan(given.config, minutes=given.minutes, steps=given.steps)
+    run_together(given.workers, _work, (plan, given.pool, given.out, given.threads))
 
 
 if __name__ == "__main__":

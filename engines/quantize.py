@@ -127,17 +127,20 @@ def _replace(graph: Any, old: list[Any], new: Any) -> None:
 
 
 def enter_as_bytes(model: Any) -> None:
-    """u8 -> (x - zero) * step -> Q -> DQ becomes u8 -> DQ: the input already is the quantized tensor."""
+    """u8 -> (x - zero) * step -> Q -> DQ becomes u8 -> DQ: the input already is the quantized tensor.
+    (Without a zero there is no Sub.)"""
     from onnx import helper
 
     graph = model.graph
     for cast in [node for node in graph.node if node.op_type == "Cast"]:
         links = _Links(graph)
         chain = links.after(cast, ("Sub", "Mul", "QuantizeLinear", "DequantizeLinear"))
+        chain = chain or links.after(cast, ("Mul", "QuantizeLinear", "DequantizeLinear"))
         if chain is None:
             continue
-        sub, mul, _, dequantize = chain
-        steps = _put_scale(graph, cast.output[0], links.value(mul.input[1]), round(links.value(sub.input[1])))
+        *sub, mul, _, dequantize = chain
+        zero = round(links.value(sub[0].input[1])) if sub else 0
+        steps = _put_scale(graph, cast.output[0], links.value(mul.input[1]), zero)
         new = helper.make_node("DequantizeLinear", [cast.input[0], *steps], [dequantize.output[0]])
         _replace(graph, [cast, *chain], new)
 

@@ -1,4 +1,4 @@
-"""The planes a decoder paints with: their names, how a block of them lies in memory, and what each style asks.
+"""The planes a decoder paints with: names, the block of them in memory, and what each style asks for.
 
 Planes come in 2x2 blocks, because a decoder starts at half resolution: u8 (1, H/2, W/2, CHANNELS), of which
 each group takes a run of bytes in the order y, x, plane. Values are (u8 - 128) / 64.
