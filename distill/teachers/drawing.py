@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vivant.distill.teachers.optics import blur, grid, sample
+from vivant.distill.teachers.optics import blur, grid, sample, tangent
 from vivant.runtime.frames import F32
+
+CROSSING = math.pi * 10 / 32  # the second hatch from the first (vivant.engines.textures.hatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +145,16 @@ def even_stripes(carrier: F32, flow: Streams, length_px: float, rounds: int = 2)
         height = np.sqrt(2 * blur(stripes * stripes, 3.0)) + 0.08
         stripes = np.clip(stripes / height, -1.3, 1.3)
     return np.asarray(stripes, dtype=np.float32)
+
+
+def hatching(plane: Mapping[str, F32], length_px: float) -> tuple[F32, F32]:
+    """The two hatches as even stripes in about [-1, 1]: along the form, and across it."""
+    tx, ty = tangent(plane)
+    cos, sin = np.float32(np.cos(CROSSING)), np.float32(np.sin(CROSSING))
+    reach = math.ceil(2.4 * length_px)
+    first = streams(tx, ty, reach)
+    second = streams(tx * cos - ty * sin, tx * sin + ty * cos, reach)
+    return (
+        even_stripes(stripes(plane, "hatch"), first, length_px),
+        even_stripes(stripes(plane, "cross"), second, length_px),
+    )

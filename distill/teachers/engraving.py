@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vivant.distill.teachers.drawing import drawn_lines, edge_flow, even_stripes, streams, stripes
+from vivant.distill.teachers.drawing import drawn_lines, edge_flow, hatching, streams
 from vivant.distill.teachers.optics import (
     blur,
     coarser,
@@ -26,17 +26,15 @@ from vivant.runtime.frames import F32
 
 PAPER = rgb(0.962, 0.925, 0.845)
 INK = rgb(0.070, 0.085, 0.150)
-CROSSING = np.float32(np.pi * 10 / 32)  # the second hatch from the first (vivant.engines.textures.hatch)
 
 
 def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
     """A picture f32 (H, W, 3). `seed` is not used: all that is random is in the planes."""
     tone = luma(structure)
-    tx, ty = tangent(plane)
-    outline_flow = streams(*edge_flow(blur(tone, 0.8), tx, ty), 9)
-    outline = drawn_lines(tone, outline_flow, 0.85, 3.5, 2, 0.012)
+    flow = streams(*edge_flow(blur(tone, 0.8), *tangent(plane)), 9)
+    outline = drawn_lines(tone, flow, 0.85, 3.5, 2, 0.012)
     dark = _darkness(tone)
-    ink = _cut(dark, outline, plane, tx, ty)
+    ink = _cut(dark, outline, plane)
     return _printed(structure, dark, ink, plane)
 
 
@@ -48,11 +46,9 @@ def _darkness(tone: F32) -> F32:
     return smoothstep(-0.05, 1.05, 1 - crisp)
 
 
-def _cut(dark: F32, outline: F32, plane: Mapping[str, F32], tx: F32, ty: F32) -> F32:
+def _cut(dark: F32, outline: F32, plane: Mapping[str, F32]) -> F32:
     """The share of each pixel (H, W) that prints black."""
-    cos, sin = np.cos(CROSSING), np.sin(CROSSING)
-    first = even_stripes(stripes(plane, "hatch"), streams(tx, ty, 12), 5.0)
-    second = even_stripes(stripes(plane, "cross"), streams(tx * cos - ty * sin, tx * sin + ty * cos, 12), 5.0)
+    first, second = hatching(plane, 5.0)
     first, second, dark, outline = (finer(m) for m in (first, second, dark, outline))
     main = _line(first, 0.20 + 0.48 * dark)
     flick = smoothstep(-0.3, 0.3, second + 4.0 * (dark - 0.24))  # lines break up towards the light
