@@ -1,0 +1,212 @@
+"""Stained glass: panes of pot-metal in lead, painted with grisaille, lit from behind.
+
+The leading of panes is the canvas's own; along the picture's contours more lead and the glass painter's dark
+lines are laid by flow-based difference of Gaussians (Kang, Lee, Chui, "Coherent Line Drawing", 2007). Colours
+are transmittances: what passes is multiplied in linear light, spreads over the lead as it does in an eye or
+a lens (halation; Spencer et al., "Physically-Based Glare Effects for Digital Images", 1995), and saturates.
+Cobalt, ruby, amber, emerald and violet are those of Chartres; the streaks are Tiffany's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vivant.distill.teachers.optics import (
+    along,
+    blur,
+    coarser,
+    finer,
+    grid,
+    lines,
+    rgb,
+    sample,
+    smoothstep,
+    tangent,
+)
+from vivant.engines.textures.shards import EDGE_PX, REACH_PX
+from vivant.runtime.frames import F32
+
+LEAD_PX = 1.6  # half the width of a came
+LEAD = rgb(0.004, 0.004, 0.006)
+LEAD_LIGHT = rgb(0.20, 0.21, 0.24)
+PAINT = rgb(0.060, 0.030, 0.018)
+POTS = rgb(  # Lab a, b of the glass that pictures are drawn to
+    *(28.0, -78.0),  # cobalt
+    *(66.0, 50.0),  # ruby
+    *(22.0, 74.0),  # amber
+    *(-52.0, 34.0),  # emerald
+    *(52.0, -58.0),  # violet
+    *(-30.0, -18.0),  # turquoise
+    *(20.0, 30.0),  # flesh
+    *(-2.0, 66.0),  # gold
+).reshape(-1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Of the picture, each (H, W): fine lightness and its surroundings in [0, 1], Lab's a and b, and how
+    much there is to tell in [0, 1]."""
+
+    fine: F32
+    broad: F32
+    a: F32
+    b: F32
+    detail: F32
+
+
+def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
+    """`seed` is not used: all that is random is in the planes."""
+    seen = _seen(structure)
+    glass = _pot(seen, plane) * _body(plane)[..., None]
+    brush, contour = _drawn(seen, plane)
+    wash = _grisaille(seen)
+    lead, rim = _leading(contour, _told(seen, plane), plane)
+    return _lit(glass, wash, brush, lead, rim)
+
+
+def _seen(structure: F32) -> Seen:
+    calm = cv2.bilateralFilter(structure, 7, 0.12, 3.0)
+    lab = cv2.cvtColor(calm, cv2.COLOR_RGB2LAB)
+    light = blur(lab[..., 0] / 100, 1.0)
+    gx = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=1 / 8)
+    gy = cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=1 / 8)
+    busy = smoothstep(0.006, 0.030, cv2.magnitude(gx, gy))
+    detail = smoothstep(0.30, 0.55, blur(busy, 10.0))
+    a, b = (_guided(blur(lab[..., i], 2.0), light) for i in (1, 2))
+    return Seen(light, blur(light, 10.0), a, b, detail)
+
+
+def _guided(colour: F32, light: F32) -> F32:
+    """He, Sun, Tang, "Guided Image Filtering" (2013): `colour` smooth, but for where `light` has its edges."""
+    mean, mean_light = blur(colour, 5.0), blur(light, 5.0)
+    together = blur(colour * light, 5.0) - mean * mean_light
+    slope = together / (blur(light * light, 5.0) - mean_light**2 + 0.0016)
+    return blur(slope, 4.0) * light + blur(mean - slope * mean_light, 4.0)
+
+
+def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
+    """Linear transmittance (H, W, 3): a pane's own colour where the picture is like its middle, else the
+    picture's, drawn to the pots; neutrals become cobalt, now and then ruby or gold."""
+    x, y = grid(seen.fine.shape)
+    seed_x, seed_y = x - plane["cell_dx"] * REACH_PX, y - plane["cell_dy"] * REACH_PX
+    here = (seen.broad, seen.a, seen.b)
+    there = [sample(part, seed_x, seed_y) for part in here]
+    apart = ((here[1] - there[1]) ** 2 + (here[2] - there[2]) ** 2) / 18**2 + (
+        (here[0] - there[0]) / 0.22
+    ) ** 2
+    told = _told(seen, plane)
+    same = np.exp(-apart) * (1 - told)
+    light, a, b = (h + same * (t - h) for h, t in zip(here, there, strict=True))
+    name, pool = plane["cell_id"] * (1 - told), plane["warp_a"]
+    plain = smoothstep(0.35, 0.65, np.exp(-(a * a + b * b) / 15**2))
+    turn = 0.22 * name + 0.12 * pool
+    a, b = _stained(a * np.cos(turn) - b * np.sin(turn), a * np.sin(turn) + b * np.cos(turn))
+    accent = smoothstep(0.62, 0.75, np.abs(name))
+    warm = accent * np.sign(name)
+    blue_a, blue_b = 14 + 22 * name + 10 * pool, -62 - 8 * pool
+    ruby, gold = np.maximum(warm, 0), np.maximum(-warm, 0)
+    ground_a = blue_a + ruby * (64 - blue_a) + gold * (10 - blue_a)
+    ground_b = blue_b + ruby * (40 - blue_b) + gold * (66 - blue_b)
+    ground = 9 + 34 * light + 6 * np.abs(name) + 20 * gold - 10 * ruby
+    depth = plain * (1 - 0.55 * seen.detail * smoothstep(0.4, 0.8, light))
+    a, b = a + depth * (ground_a - a), b + depth * (ground_b - b)
+    level = 14 + 60 * smoothstep(-0.05, 1.05, light) + 5 * name
+    level = level + depth * (ground - level)
+    level = level + 0.16 * np.maximum(b - np.abs(a), 0) * (1 - depth)
+    dense = 1 - 0.25 * smoothstep(60, 90, level)  # light glass is thin
+    lab = np.dstack([level, a * dense, b * dense]).astype(np.float32)
+    return _linear(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1))
+
+
+def _stained(a: F32, b: F32) -> tuple[F32, F32]:
+    """Chroma raised and drawn to the nearest pots."""
+    size = np.sqrt(a * a + b * b)
+    rich = 2.3 / (1 + size / 70)
+    a, b = a * rich, b * rich
+    total, to_a, to_b = np.full_like(a, 1e-9), np.zeros_like(a), np.zeros_like(a)
+    for pot_a, pot_b in POTS:
+        weight = 1 / ((a - pot_a) ** 2 + (b - pot_b) ** 2 + 60) ** 2
+        total, to_a, to_b = total + weight, to_a + weight * pot_a, to_b + weight * pot_b
+    drawn = 0.6 * smoothstep(4.0, 26.0, size)
+    return a + drawn * (to_a / total - a), b + drawn * (to_b / total - b)
+
+
+def _body(plane: Mapping[str, F32]) -> F32:
+    """How much light the glass itself lets through: streaks along each pane's own way, ripples, bubbles."""
+    way = np.pi / 2 * plane["cell_id"]
+    streak = along(plane["cloud"], np.cos(way), np.sin(way), 5.0)
+    ripple = blur(plane["paper"], 1.2)
+    bubble = smoothstep(0.62, 0.85, ripple)
+    return 1 + 0.30 * streak + 0.14 * ripple + 0.35 * bubble + 0.10 * plane["warp_b"]
+
+
+def _drawn(seen: Seen, plane: Mapping[str, F32]) -> tuple[F32, F32]:
+    """On twice the pixels: the glass painter's lines, and the contours that are worth lead, in [0, 1]."""
+    tx, ty = tangent(plane)
+    tone = seen.fine + 0.5 * (seen.fine - seen.broad)
+    brush = finer(lines(tone, tx, ty, 1.1, 5.0))
+    contour = finer(lines(blur(tone, 1.0), tx, ty, 1.9, 9.0))
+    return smoothstep(0.005, 0.022, -brush), smoothstep(0.016, 0.030, -contour)
+
+
+def _told(seen: Seen, plane: Mapping[str, F32]) -> F32:
+    """How much there is to tell in each pane, at its middle: there its lead gives way to the painter."""
+    x, y = grid(seen.fine.shape)
+    seed_x, seed_y = x - plane["cell_dx"] * REACH_PX, y - plane["cell_dy"] * REACH_PX
+    return blur(smoothstep(0.1, 0.7, sample(seen.detail, seed_x, seed_y)), 2.0)
+
+
+def _grisaille(seen: Seen) -> F32:
+    """Matting: the picture's own tones within a pane, as transmittance."""
+    return np.exp(4.5 * np.clip(seen.fine - seen.broad, -0.4, 0.10)) * (
+        0.35 + 0.65 * smoothstep(0, 0.5, seen.fine)
+    )
+
+
+def _leading(contour: F32, told: F32, plane: Mapping[str, F32]) -> tuple[F32, F32]:
+    """Cames on twice the pixels: where there is lead, in [0, 1], and the light on its round back."""
+    edge = finer(EDGE_PX * plane["cell_edge"] + EDGE_PX)
+    joint = smoothstep(0.40, 0.62, blur(np.asarray(edge < 2.5, dtype=np.float32), 7.0))
+    half = LEAD_PX * (1 + 0.5 * joint) * (1 - finer(told))
+    cane = half - edge
+    pane = smoothstep(-0.35, 0.35, cane) * smoothstep(0.3, 0.8, half)
+    lead = np.maximum(pane, contour)
+    back = blur(lead, 1.2)
+    gx = cv2.Sobel(back, cv2.CV_32F, 1, 0, scale=1 / 8)
+    gy = cv2.Sobel(back, cv2.CV_32F, 0, 1, scale=1 / 8)
+    rim = np.clip(3.2 * (gx + gy), 0, 1) * lead
+    return lead, np.asarray(rim + 0.25 * joint * pane * back, dtype=np.float32)
+
+
+def _lit(glass: F32, wash: F32, brush: F32, lead: F32, rim: F32) -> F32:
+    """The window against the sky: glare added over the lead, brought back into the screen's range."""
+    through = finer(glass * wash[..., None])
+    through = through + (through * 0.12 + PAINT * 0.4 - through) * (0.9 * brush)[..., None]
+    shade = 1 - 0.55 * smoothstep(0.05, 0.7, blur(lead, 5.0))
+    sky = 1.6 * np.clip(through, 0, None) * shade[..., None] * (1 - lead)[..., None]
+    glare = 0.16 * blur(sky, 2.5) + 0.08 * blur(sky, 9.0) + 0.06 * coarse_blur(sky)
+    came = (LEAD + 0.35 * LEAD_LIGHT * rim[..., None]) * lead[..., None]
+    lit = sky + glare * (1 - 0.85 * lead)[..., None] + came
+    screen = 1 - np.exp(-1.25 * lit)
+    return np.asarray(np.clip(coarser(_gamma(screen)), 0, 1), dtype=np.float32)
+
+
+def coarse_blur(image: F32) -> F32:
+    small = blur(coarser(image, 4), 7.0)
+    size = (image.shape[1], image.shape[0])
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))
+
+
+def _linear(image: F32) -> F32:
+    return np.asarray(np.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055) ** 2.4), np.float32)
+
+
+def _gamma(light: F32) -> F32:
+    light = np.clip(light, 0, 1)
+    return np.asarray(
+        np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055), np.float32
+    )
