@@ -39,6 +39,8 @@ def _digest(style: str) -> Mapping[str, str]:
     entries = {module.removeprefix("vivant."): _file(module).read_bytes() for module in files - SHARED}
     text = "\n".join(_file(module).read_text() for module in sorted(_imported(painter) - SHARED))
     entries["distill.teachers.optics"] = _reached(OPTICS, text)
+    entries["distill.paint"] = _reached("vivant.distill.paint", "paint_shard")
+    entries["distill.teachers"] = _reached("vivant.distill.teachers", "paint_with guide_of")
     entries["engines.field"] = _reached(field.__name__, "PlaneField")
     entries["engines.slots"] = _reached(slots.__name__, "read block GROUPS")
     entries[f"recipe of {style}"] = _recipe(style)

@@ -86,7 +86,7 @@ def _soft_disc(rng: np.random.Generator, size_px: int) -> F32:
     v, u = np.mgrid[-1 : 1 : size_px * 1j, -1 : 1 : size_px * 1j].astype(np.float32)
     wide, high = rng.uniform(0.25, 0.6, 2)
     away = (1 - np.hypot(u / wide, v / high)) * min(wide, high) * size_px / 2
-    return np.clip(away / rng.uniform(1.5, 8.0), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(away / rng.uniform(1.5, 8.0), 0, 1), dtype=np.float32)
 
 
 def dancing(_: Sources, rng: np.random.Generator, size_px: int) -> list[F32]:

@@ -54,7 +54,8 @@ class Material:
 
     def photograph(self, name: str) -> U8:
         """u8 (H, W, 3)"""
-        return np.ascontiguousarray(cv2.imdecode(self.files[name], cv2.IMREAD_COLOR)[..., ::-1])
+        pixels = cv2.imdecode(self.files[name], cv2.IMREAD_COLOR_RGB)
+        return np.asarray(pixels, dtype=np.uint8)
 
     def film(self, start: float, stop: float) -> tuple[U8, ...]:
         """Frames u8 (H, W, 3) from share `start` to share `stop` of the clip: two successive ones of every
@@ -68,7 +69,8 @@ class Material:
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **dict(self.files))
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **self.files)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,9 @@ def _rooms() -> tuple[U8, U8]:
 def _room(rng: np.random.Generator) -> F32:
     """The performer's room at some hour, sometimes papered in other colours."""
     one, other = (room.astype(np.float32) / 255 for room in _rooms())
-    share = rng.random()
-    room = one * share + other * (1 - share)
-    if rng.random() < 0.6:
-        room = regraded(room, rng)
-    return np.asarray(room, dtype=np.float32)
+    share = np.float32(rng.random())
+    room = np.asarray(one * share + other * (1 - share), dtype=np.float32)
+    return regraded(room, rng) if rng.random() < 0.6 else room
 
 
 def _costume(rng: np.random.Generator) -> Costume:

@@ -43,7 +43,7 @@ class Weather:
             seen = np.asarray(cv2.GaussianBlur(seen, (0, 0), self.blur_px))
         if self.noise:
             seen = seen + rng.normal(0, self.noise, seen.shape)
-        return np.rint(np.clip(seen, 0, 1) * 255).astype(np.uint8)
+        return np.asarray(np.rint(np.clip(seen, 0, 1) * 255), dtype=np.uint8)
 
     def _light(self, size_px: int) -> F32:
         assert self.lamp is not None
