@@ -20,8 +20,8 @@ CROSSING = math.pi * 10 / 32  # the second hatch from the first (vivant.engines.
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Stream lines through every pixel: positions at whole steps, `steps[i]` at i // 2 + 1 pixels, to both
-    sides in turn, with -1 where the tangent came to point backwards; and the tangent x, y itself."""
+    """The stream line through every pixel of a tangent field `tx`, `ty`: the positions x, y that it reaches
+    after whole steps of a pixel, to both sides in turn (`steps[i]` is i // 2 + 1 pixels away)."""
 
     tx: F32
     ty: F32
@@ -83,7 +83,7 @@ def edge_flow(tone: F32, tx: F32, ty: F32, rounds: int = 3, radius_px: int = 4) 
 
 
 def _unit(x: F32, y: F32) -> tuple[F32, F32]:
-    length = np.sqrt(x * x + y * y) + 1e-9
+    length = np.asarray(np.sqrt(x * x + y * y) + 1e-9, dtype=np.float32)
     return x / length, y / length
 
 

@@ -43,7 +43,7 @@ def _darkness(tone: F32) -> F32:
     around = blur(tone, 12.0)
     lifted = tone - 0.50 * (around - 0.66)
     crisp = lifted + 0.9 * (blur(lifted, 0.7) - blur(lifted, 6.0))
-    return smoothstep(-0.05, 1.05, 1 - crisp)
+    return smoothstep(0.0, 1.0, 1 - crisp)
 
 
 def _cut(dark: F32, outline: F32, plane: Mapping[str, F32]) -> F32:

@@ -67,7 +67,8 @@ def _blocks(structure: F32, tone: F32, gouge: F32, plane: Mapping[str, F32]) -> 
     combed by the gouge."""
     paper, cloud, dry, a, b = (plane[n] for n in ("paper", "cloud", "dry", "warp_a", "warp_b"))
     x, y = grid(tone.shape)
-    soft = blur(sample(tone, x + 1.2 * a + 1.0, y + 1.2 * b - 1.0), 1.4) + 0.01 * cloud + 0.02 * a
+    x, y = x + np.float32(1.2) * a + 1, y + np.float32(1.2) * b - 1  # the blocks never meet the key quite
+    soft = blur(sample(tone, x, y), 1.4) + 0.01 * cloud + 0.02 * a
     colour = blur(structure, 4.5)
     heat = colour[..., 0] - 0.6 * colour[..., 1] - 0.4 * colour[..., 2]
     warmth = smoothstep(0.02, 0.11, heat + 0.01 * cloud)
