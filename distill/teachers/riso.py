@@ -28,11 +28,12 @@ from vivant.distill.teachers.optics import (
 from vivant.runtime.frames import F32
 
 PAPER = rgb(0.962, 0.940, 0.890)
-INKS = np.array([[1.00, 0.25, 0.58], [1.00, 0.83, 0.05], [0.05, 0.30, 0.64]], np.float32)
+INKS = np.array([[1.00, 0.25, 0.58], [1.00, 0.83, 0.05], [0.03, 0.37, 0.66]], np.float32)
 """What light passes each solid ink: fluorescent pink, sunflower, blue. Rows as in SCREENS and BESIDE."""
 SCREENS = ("field_a", "field_b", "field_c")
 BESIDE = ((2.2, -1.3), (-1.7, 2.0), (0.0, 0.0))
 """How far each plate was pressed beside the blue one, in pixels (x, y)."""
+DUST = (-1.0, 0.0, 1.0)  # the sign of the press's dust on each drum
 SPARED = np.array([0.06, 0.02, 0.0], np.float32)
 """The price of each ink in the fit: greys go to the blue plate."""
 REMOVED = np.array([0.30, 0.95, -0.30], np.float32)
@@ -49,30 +50,31 @@ def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
     plates = _separated(_poster(structure))
     plates[..., 2] = _keyed(plates[..., 2], structure, plane)
     x, y = grid(structure.shape)
-    uneven = 0.5 * plane["cloud"] + 0.9 * plane["field_d"]
+    uneven = 0.5 * plane["cloud"] + 1.1 * np.clip(plane["field_d"], -0.6, 0.6)
     tooth = np.clip(plane["paper"] + 0.15, 0, 1)
     through = np.ones_like(structure)
     for i, (dx, dy) in enumerate(BESIDE):
         area = _printed(sample(plates[..., i], x - dx, y - dy), plane[SCREENS[i]])
-        dust = smoothstep(0.55, 1.0, plane["field_d"] * (1 if i % 2 else -1))
-        body = area * np.clip(1 - 0.10 * uneven - 0.20 * tooth, 0, 1) * (1 - 0.8 * dust)
+        dust = smoothstep(0.7, 1.5, plane["field_d"] * DUST[i])
+        body = area * np.clip(1 - 0.12 * uneven - 0.22 * tooth, 0, 1) * (1 - 0.85 * dust)
         through = through * (1 - body[..., None] * (1 - INKS[i]))
     lit = np.sqrt(through) * blur(np.sqrt(through), SPREAD_PX)
-    sheet = PAPER * (1 - 0.030 * plane["paper"] - 0.012 * plane["cloud"])[..., None]
+    sheet = PAPER * (1 - 0.030 * plane["paper"] - 0.008 * plane["cloud"])[..., None]
     return np.asarray(np.clip(sheet * lit, 0, 1), dtype=np.float32)
 
 
 def _poster(structure: F32) -> F32:
     """The picture as a poster would have it: flat, strong, its colour loose on sharp drawing."""
-    flat = structure
+    tone, loose = luma(structure), blur(structure, 4.0)
     for _ in range(3):
-        flat = cv2.bilateralFilter(flat, 7, 0.10, 3.0)
-    tone, loose = luma(flat), blur(flat, 4.0)
+        tone = np.asarray(cv2.bilateralFilter(tone, 7, 0.08, 3.0))
     drawn = tone + 0.7 * (tone - blur(tone, 5.0))
     drawn = smoothstep(-0.06, 0.96, drawn)
     away = loose - luma(loose)[..., None]
     seen = enrich(np.asarray(drawn[..., None] + away), 2.2, 1.0)
-    night = 0.9 * (1 - smoothstep(0.03, 0.52, drawn))[..., None]
+    top = loose.max(-1)
+    vivid = smoothstep(0.15, 0.65, np.asarray((top - loose.min(-1)) / (0.2 + 0.8 * top)))
+    night = ((0.9 - 0.5 * vivid) * (1 - smoothstep(0.03, 0.52, drawn)))[..., None]
     return np.asarray(seen + night * (NIGHT + 0.9 * away - seen), dtype=np.float32)
 
 
@@ -103,5 +105,5 @@ def _keyed(plate: F32, structure: F32, plane: Mapping[str, F32]) -> F32:
 def _printed(area: F32, screen: F32) -> F32:
     """Dots of one plate: cover (H, W) in [0, 1] where the share `area` was to be covered."""
     grown = area + 4 * GAIN * area * (1 - area)
-    level = 2.16 * smoothstep(0.0, 1.0, grown) * 0.35 + 2.16 * grown * 0.65 - 1.08
+    level = 2.34 * (0.35 * smoothstep(0.0, 1.0, grown) + 0.65 * grown) - 1.17
     return coarser(smoothstep(-0.16, 0.16, finer(np.asarray(level)) - finer(screen)))

@@ -41,7 +41,7 @@ def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
     """A picture f32 (H, W, 3). `seed` is not used: all that is random is in the planes."""
     x, y = grid(structure.shape)
     place_x, place_y = x - REACH_PX * plane["cell_dx"], y - REACH_PX * plane["cell_dy"]
-    rank = (plane["cell_id"] + 2) / 4
+    rank = np.asarray((plane["cell_id"] + 2) / 4, dtype=np.float32)
     density, chroma = _density(structure, plane), _chroma(structure)
     dark, vivid = sample(density, place_x, place_y), sample(chroma, place_x, place_y)
     radius, shown = _size(dark, vivid, rank)
@@ -50,15 +50,15 @@ def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
     colour = _inked(sample(blur(structure, 4.0), place_x, place_y), dark, vivid, rank)
     ink, cover = _dots(x, y, np.dstack([dot_x, dot_y, radius, shown]), colour)
     sheet = _sheet(plane)
-    body = cover * (1 - 0.10 * np.clip(plane["cloud"] + plane["paper"], 0, 1))
+    body = cover * (1 - 0.05 * np.clip(plane["cloud"] + plane["paper"], 0, 1))
     return np.asarray(np.clip(sheet * (1 - body[..., None]) + ink * body[..., None], 0, 1), dtype=np.float32)
 
 
 def _density(structure: F32, plane: Mapping[str, F32]) -> F32:
     """How dark the drawing is to be, in [0, 1]: local contrast, and lines where the form turns."""
     tone = luma(structure)
-    near, far = blur(tone, 1.4), blur(tone, 7.0)
-    seen = near + 0.8 * (near - far) + 0.2 * (far - blur(tone, 24.0))
+    near, far = blur(tone, 1.5), blur(tone, 7.0)
+    seen = near + 0.8 * (near - far) + 0.2 * (far - blur(tone, 14.0))
     tx, ty = tangent(plane)
     drawn = smoothstep(0.004, 0.022, -lines(blur(tone, 0.8), tx, ty, 1.4, 3.0))
     shade = np.clip((0.98 - seen) / 0.96, 0, 1)
@@ -70,7 +70,7 @@ def _chroma(structure: F32) -> F32:
     """How vivid each place is, in [0, 1]: dark colours count for more than their light."""
     seen = blur(structure, 4.0)
     top = seen.max(-1)
-    return smoothstep(0.10, 0.75, np.asarray((top - seen.min(-1)) / (0.35 + 0.65 * top)))
+    return smoothstep(0.12, 0.78, np.asarray((top - seen.min(-1)) / (0.18 + 0.82 * top)))
 
 
 def _size(dark: F32, vivid: F32, rank: F32) -> tuple[F32, F32]:
@@ -99,17 +99,19 @@ def _pull(density: F32) -> tuple[F32, F32]:
 
 def _inked(seen: F32, dark: F32, vivid: F32, rank: F32) -> F32:
     """The ink (H, W, 3) of each dot. Early dots have the colour of the place `seen` (sanguine or ochre where
-    it is warm, teal where it is cool, ochre before teal where it is green), late ones are the draughtsman's
-    indigo; in the depths nearly all are."""
+    it is warm, teal where it is cool, both between), late ones are the draughtsman's indigo; in the depths
+    nearly all are."""
     red, green, blue = seen[..., 0], seen[..., 1], seen[..., 2]
     leaf = np.maximum(green - np.maximum(red, blue), 0)
-    warm = red - 0.55 * blue - 0.45 * green - 1.2 * leaf
-    cool = 1 - smoothstep(-0.06, 0.05, warm + 0.25 * (0.25 - rank) * smoothstep(0.0, 0.08, leaf))
-    rosy = smoothstep(-0.02, 0.14, red - green - 0.25 * np.maximum(green - blue, 0))
+    warm = red - 0.55 * blue - 0.45 * green - 1.1 * leaf
+    cool = 1 - smoothstep(-0.03, 0.03, warm + 0.22 * (0.18 - rank))
+    gold = 2.2 * vivid * np.maximum(0.18 - rank, 0)  # the first dots among the vivid reds
+    rosy = smoothstep(0.01, 0.12, red - green - 0.25 * np.maximum(green - blue, 0) - gold)
     hot = OCHRE + rosy[..., None] * (SANGUINE - OCHRE)
     colour = hot + cool[..., None] * (TEAL - hot)
     black = smoothstep(-0.12, 0.12, dark + 0.65 * rank - 0.64 - 0.42 * vivid)[..., None]
-    return np.asarray(colour + black * (INDIGO - colour), dtype=np.float32)
+    load = 1 + 0.9 * (rank - 0.3)[..., None]  # how much ink the pen held
+    return np.asarray(colour + black * (INDIGO * load - colour), dtype=np.float32)
 
 
 def _dots(x: F32, y: F32, dot: F32, colour: F32) -> tuple[F32, F32]:
@@ -123,10 +125,10 @@ def _dots(x: F32, y: F32, dot: F32, colour: F32) -> tuple[F32, F32]:
         size = (x.shape[1], x.shape[0])
         how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
         other = cv2.warpAffine(dot, shift, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-        paint_ = cv2.warpAffine(colour, shift, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
+        its_ink = cv2.warpAffine(colour, shift, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
         far = np.hypot(x - other[..., 0], y - other[..., 1])
         here = np.clip(other[..., 2] - far + 0.5, 0, 1) * other[..., 3]
-        ink = np.where((here > cover)[..., None], paint_, ink)
+        ink = np.where((here > cover)[..., None], its_ink, ink)
         cover = np.maximum(cover, here)
     return ink, cover
 

@@ -33,12 +33,15 @@ def screen(cycles: tuple[int, int]) -> F32:
 
 
 def press(seed: int = 71) -> F32:
-    """What the press does (T, T): slow bands of the roller, mottle, and dust that kept ink away (high)."""
+    """What the press does (T, T): slow bands of the roller and mottle, within about 0.6 of zero; beyond that
+    lies dust that kept ink away, above for one drum and below for another."""
     y = np.arange(TILE_PX, dtype=np.float32)[:, None] * (2 * math.pi / TILE_PX)
     roller = 0.6 * np.sin(5 * y + 0.7 * smooth_noise(seed, 40.0)) + 0.4 * np.sin(13 * y + 1.0)
-    mottle = 0.7 * smooth_noise(seed + 1, 2.6) + 0.7 * smooth_noise(seed + 2, 9.0)
-    dust = np.clip(smooth_noise(seed + 3, 1.15) - 2.35, 0, 1)
-    return np.asarray(0.22 * roller + 0.30 * mottle + 2.4 * np.minimum(dust, 0.5), dtype=np.float32)
+    mottle = 0.7 * smooth_noise(seed + 1, 2.2) + 0.7 * smooth_noise(seed + 2, 8.0)
+    dust = smooth_noise(seed + 3, 1.1)
+    flecks = np.sign(dust) * np.clip(2.5 * (np.abs(dust) - 2.5), 0, 1)
+    even = np.tanh(0.25 * roller + 0.26 * mottle) * 0.6
+    return np.asarray(even * (1 - np.abs(flecks)) + 1.6 * flecks, dtype=np.float32)
 
 
 def _make() -> U8:
