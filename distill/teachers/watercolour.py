@@ -1,6 +1,7 @@
-"""Watercolour: the picture abstracted by anisotropic Kuwahara filtering (Kyprianidis, Kang, Doellner, 2009, with
-the sector weights of Papari et al., 2007), then glazed light to dark in transparent washes that darken at
-their edges (Curtis et al., 1997), flow, bloom and granulate (Bousseau, Kaplan, Thollot, Sillion, 2006)."""
+"""Watercolour: the picture abstracted by anisotropic Kuwahara filtering (Kyprianidis, Kang, Doellner, 2009,
+and with polynomial sectors, 2010; chosen as in Papari et al., 2007), then glazed light to dark in
+transparent washes that darken at their edges (Curtis et al., 1997), flow, bloom and granulate (Bousseau et
+al., 2006)."""
 
 from __future__ import annotations
 
@@ -32,10 +33,10 @@ SIENNA = rgb(0.50, 1.00, 1.50)
 GRAIN = rgb(0.42, 0.28, 0.10)  # ultramarine settles in the valleys of the paper, stains do not
 # by glaze: the tone below which it is laid, its density, and what it takes from red, green and blue
 GLAZES = (
-    (0.90, 0.17, rgb(0.80, 1.00, 1.20)),
-    (0.72, 0.22, rgb(0.92, 1.02, 1.06)),
+    (0.90, 0.17, rgb(0.84, 1.06, 1.10)),
+    (0.72, 0.22, rgb(0.94, 1.04, 1.02)),
     (0.52, 0.32, rgb(1.08, 1.02, 0.90)),
-    (0.33, 0.55, rgb(1.22, 1.04, 0.74)),
+    (0.33, 0.55, rgb(1.20, 1.07, 0.73)),
 )
 SECTORS = 8
 
@@ -100,19 +101,21 @@ def _washes(seen: F32, drawn: F32, plane: Mapping[str, F32]) -> F32:
     chroma = seen.max(-1) - seen.min(-1)
     hue = _pigment(seen, b + 0.4 * cloud)
     ragged = 0.035 * blur(cloud, 4.0) + 0.035 * a + 0.012 * paper
-    soft = 0.014 + 0.10 * smoothstep(0.0, 0.9, b - 0.3 * a)  # lost and found edges
+    soft = 0.020 + 0.10 * smoothstep(0.0, 0.9, b - 0.3 * a)  # lost and found edges
     flow = np.exp(0.28 * a + 0.15 * cloud)
     bloom, rim = _backrun(a, b, cloud)
+    lifted = smoothstep(0.02, 0.14, fine - blur(fine, 12.0))  # teeth and the whites of eyes
+    spare = 0.22 * smoothstep(0.0, 1.0, b + 0.5 * cloud) + 0.06 * lifted
     total = np.zeros_like(seen)
     for i, (below, strength, glaze) in enumerate(GLAZES):
         # paper is spared in the lights, but not in coloured ones such as skin
-        spared = 0.16 * smoothstep(0.1, 1.1, b + 0.5 * cloud) - 0.55 * chroma if i == 0 else 0.0
+        spared = spare - 0.55 * chroma * (1 - lifted) if i == 0 else 0.0
         share = i / (len(GLAZES) - 1)
         tone = (1 - share) * broad + share * fine
         over = (below - spared - tone + (1 - 0.6 * share) * ragged) / (soft * (1 - 0.5 * share))
         laid = smoothstep(-1.0, 1.0, over)
         pooled = laid * np.clip(1 - blur(laid, 3.0), 0, 1)
-        body = laid * (1 - 0.40 * bloom) * flow + 1.5 * pooled + 0.6 * rim * laid
+        body = laid * (1 - 0.40 * bloom) * flow + 2.0 * pooled + 0.7 * rim * laid
         total = total + (strength * body)[..., None] * glaze
     modelled = np.clip(0.92 - 0.5 * (broad + fine), 0, 1) ** 1.4 * flow  # worked while wet: no edge
     total = (total + 0.60 * modelled[..., None]) * hue
@@ -121,14 +124,14 @@ def _washes(seen: F32, drawn: F32, plane: Mapping[str, F32]) -> F32:
 
 def _high_key(tone: F32) -> F32:
     clear = np.clip(tone + 0.35 * (tone - blur(tone, 14.0)), 0, 1)
-    return np.asarray(clear**0.85, dtype=np.float32)
+    return np.asarray(clear**0.76, dtype=np.float32)
 
 
 def _pigment(colour: F32, drift: F32) -> F32:
     """The absorbance of the local colour, about one in the mean; greys are mixed of two pigments that part,
     and every wash is charged here warmer, there cooler."""
     tone = luma(colour)[..., None]
-    pure = np.clip(0.08 + 0.92 * tone + 1.6 * (colour - tone), 0.05, 0.965)
+    pure = np.clip(0.08 + 0.92 * tone + 1.85 * (colour - tone), 0.05, 0.965)
     taken = -np.log(pure)
     own = taken / taken.mean(-1, keepdims=True)
     vivid = smoothstep(0.15, 0.75, own.max(-1) - own.min(-1))[..., None]

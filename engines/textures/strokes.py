@@ -33,8 +33,8 @@ class Layer:
     seed: int
 
 
-STROKE = Layer("stroke", 512, 11.64, 8.0, 20.0, 21)
-DAB = Layer("dab", 256, 5.12, 3.4, 8.6, 22)
+STROKE = Layer("stroke", 512, 13.5, 9.5, 25.0, 21)
+DAB = Layer("dab", 256, 5.57, 4.0, 10.5, 22)
 _SUBPIXEL_BITS = 4
 _SOURCE = source_of(store.__file__, __file__)
 
