@@ -1,6 +1,6 @@
 """What the drawn media share: an edge tangent flow, lines found along it, hatching drawn out along the form.
 
-Maps are f32 (H, W). What is asked of a point lies within some twenty-five pixels of it.
+Maps are f32 (H, W). What is drawn at a point hangs on what lies within some forty pixels of it.
 """
 
 from __future__ import annotations
