@@ -30,7 +30,7 @@ from vivant.distill.teachers.optics import (
 from vivant.engines.textures.shards import EDGE_PX, REACH_PX
 from vivant.runtime.frames import F32
 
-LEAD_PX = 1.6  # half the width of a came
+LEAD_PX = 1.7  # half the width of a came
 LEAD = rgb(0.004, 0.004, 0.006)
 LEAD_LIGHT = rgb(0.20, 0.21, 0.24)
 PAINT = rgb(0.060, 0.030, 0.018)
@@ -40,8 +40,9 @@ POTS = rgb(  # Lab a, b of the glass that pictures are drawn to
     *(22.0, 74.0),  # amber
     *(-52.0, 34.0),  # emerald
     *(52.0, -58.0),  # violet
+    *(-42.0, 54.0),  # leaf
     *(-30.0, -18.0),  # turquoise
-    *(20.0, 30.0),  # flesh
+    *(24.0, 46.0),  # flesh
     *(-2.0, 66.0),  # gold
 ).reshape(-1, 2)
 
@@ -74,14 +75,14 @@ def _seen(structure: F32) -> Seen:
     light = blur(lab[..., 0] / 100, 1.0)
     gx = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=1 / 8)
-    busy = smoothstep(0.006, 0.030, cv2.magnitude(gx, gy))
-    detail = smoothstep(0.30, 0.55, blur(busy, 10.0))
+    busy = smoothstep(0.010, 0.032, cv2.magnitude(gx, gy))
+    detail = smoothstep(0.19, 0.36, blur(busy, 15.0))
     a, b = (_guided(blur(lab[..., i], 2.0), light) for i in (1, 2))
     return Seen(light, blur(light, 10.0), a, b, detail)
 
 
 def _guided(colour: F32, light: F32) -> F32:
-    """He, Sun, Tang, "Guided Image Filtering" (2013): `colour` smooth, but for where `light` has its edges."""
+    """He, Sun, Tang, "Guided Image Filtering" (2013): smooth but for the edges of `light`."""
     mean, mean_light = blur(colour, 5.0), blur(light, 5.0)
     together = blur(colour * light, 5.0) - mean * mean_light
     slope = together / (blur(light * light, 5.0) - mean_light**2 + 0.0016)
@@ -103,7 +104,7 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
     light, a, b = (h + same * (t - h) for h, t in zip(here, there, strict=True))
     name, pool = plane["cell_id"] * (1 - told), plane["warp_a"]
     plain = smoothstep(0.35, 0.65, np.exp(-(a * a + b * b) / 15**2))
-    turn = 0.22 * name + 0.12 * pool
+    turn = (0.25 + 0.25 * smoothstep(0.0, 20.0, a)) * name + 0.12 * pool
     a, b = _stained(a * np.cos(turn) - b * np.sin(turn), a * np.sin(turn) + b * np.cos(turn))
     accent = smoothstep(0.62, 0.75, np.abs(name))
     warm = accent * np.sign(name)
@@ -111,10 +112,12 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
     ruby, gold = np.maximum(warm, 0), np.maximum(-warm, 0)
     ground_a = blue_a + ruby * (64 - blue_a) + gold * (10 - blue_a)
     ground_b = blue_b + ruby * (40 - blue_b) + gold * (66 - blue_b)
-    ground = 9 + 34 * light + 6 * np.abs(name) + 20 * gold - 10 * ruby
+    ground = 5 + 33 * light + 9 * name + 34 * gold - 16 * ruby
     depth = plain * (1 - 0.55 * seen.detail * smoothstep(0.4, 0.8, light))
     a, b = a + depth * (ground_a - a), b + depth * (ground_b - b)
-    level = 14 + 60 * smoothstep(-0.05, 1.05, light) + 5 * name
+    deep = np.maximum(1, 34 / (np.sqrt(a * a + b * b) + 5))  # no glass is grey
+    a, b = a * deep, b * deep
+    level = 14 + 60 * smoothstep(-0.05, 1.05, light) + 7 * name
     level = level + depth * (ground - level)
     level = level + 0.16 * np.maximum(b - np.abs(a), 0) * (1 - depth)
     dense = 1 - 0.25 * smoothstep(60, 90, level)  # light glass is thin
@@ -125,7 +128,7 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
 def _stained(a: F32, b: F32) -> tuple[F32, F32]:
     """Chroma raised and drawn to the nearest pots."""
     size = np.sqrt(a * a + b * b)
-    rich = 2.3 / (1 + size / 70)
+    rich = 2.8 / (1 + size / 55)
     a, b = a * rich, b * rich
     total, to_a, to_b = np.full_like(a, 1e-9), np.zeros_like(a), np.zeros_like(a)
     for pot_a, pot_b in POTS:
@@ -141,7 +144,7 @@ def _body(plane: Mapping[str, F32]) -> F32:
     streak = along(plane["cloud"], np.cos(way), np.sin(way), 5.0)
     ripple = blur(plane["paper"], 1.2)
     bubble = smoothstep(0.62, 0.85, ripple)
-    return 1 + 0.30 * streak + 0.14 * ripple + 0.35 * bubble + 0.10 * plane["warp_b"]
+    return 1 + 0.42 * streak + 0.16 * ripple + 0.40 * bubble + 0.12 * plane["warp_b"]
 
 
 def _drawn(seen: Seen, plane: Mapping[str, F32]) -> tuple[F32, F32]:
@@ -157,7 +160,7 @@ def _told(seen: Seen, plane: Mapping[str, F32]) -> F32:
     """How much there is to tell in each pane, at its middle: there its lead gives way to the painter."""
     x, y = grid(seen.fine.shape)
     seed_x, seed_y = x - plane["cell_dx"] * REACH_PX, y - plane["cell_dy"] * REACH_PX
-    return blur(smoothstep(0.1, 0.7, sample(seen.detail, seed_x, seed_y)), 2.0)
+    return blur(smoothstep(0.0, 0.6, sample(seen.detail, seed_x, seed_y)), 2.0)
 
 
 def _grisaille(seen: Seen) -> F32:
@@ -173,24 +176,24 @@ def _leading(contour: F32, told: F32, plane: Mapping[str, F32]) -> tuple[F32, F3
     joint = smoothstep(0.40, 0.62, blur(np.asarray(edge < 2.5, dtype=np.float32), 7.0))
     half = LEAD_PX * (1 + 0.5 * joint) * (1 - finer(told))
     cane = half - edge
-    pane = smoothstep(-0.35, 0.35, cane) * smoothstep(0.3, 0.8, half)
+    pane = smoothstep(-0.35, 0.35, cane) * smoothstep(0.5, 0.9, half)
     lead = np.maximum(pane, contour)
     back = blur(lead, 1.2)
     gx = cv2.Sobel(back, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(back, cv2.CV_32F, 0, 1, scale=1 / 8)
-    rim = np.clip(3.2 * (gx + gy), 0, 1) * lead
-    return lead, np.asarray(rim + 0.25 * joint * pane * back, dtype=np.float32)
+    rim = np.clip(6.0 * (gx + gy) - 0.7, 0, 1) * smoothstep(0.55, 0.8, back)
+    return lead, np.asarray(rim + 0.2 * joint * pane * back, dtype=np.float32)
 
 
 def _lit(glass: F32, wash: F32, brush: F32, lead: F32, rim: F32) -> F32:
     """The window against the sky: glare added over the lead, brought back into the screen's range."""
     through = finer(glass * wash[..., None])
     through = through + (through * 0.12 + PAINT * 0.4 - through) * (0.9 * brush)[..., None]
-    shade = 1 - 0.55 * smoothstep(0.05, 0.7, blur(lead, 5.0))
+    shade = 1.12 - 0.80 * smoothstep(0.0, 0.6, blur(lead, 6.0))
     sky = 1.6 * np.clip(through, 0, None) * shade[..., None] * (1 - lead)[..., None]
-    glare = 0.16 * blur(sky, 2.5) + 0.08 * blur(sky, 9.0) + 0.06 * coarse_blur(sky)
-    came = (LEAD + 0.35 * LEAD_LIGHT * rim[..., None]) * lead[..., None]
-    lit = sky + glare * (1 - 0.85 * lead)[..., None] + came
+    glare = 0.24 * blur(sky, 3.0) + 0.14 * blur(sky, 9.0) + 0.10 * coarse_blur(sky)
+    came = (LEAD + 0.45 * LEAD_LIGHT * rim[..., None]) * lead[..., None]
+    lit = sky + glare * (1 - 0.90 * lead)[..., None] + came
     screen = 1 - np.exp(-1.25 * lit)
     return np.asarray(np.clip(coarser(_gamma(screen)), 0, 1), dtype=np.float32)
 
