@@ -119,7 +119,7 @@ def _pass(plane: Mapping[str, F32], layer: Layer, colours: F32, kept: F32, fibre
     seed_x, seed_y = x - u * tx + v * ty, y - u * ty - v * tx
     colour = _mixed(sample(colours, seed_x, seed_y), name, hue, spread)
     drawn = sample(kept, seed_x, seed_y)
-    cell = np.stack([tx, ty, across, lengthwise, width], axis=-1)
+    cell = np.stack([tx, ty, across, lengthwise, width])
     side, end, owner = _between(cell, name, layer)
 
     colour, drawn, name, hue = (_owned(a, owner) for a in (colour, drawn, name, hue))
@@ -145,7 +145,7 @@ def _between(cell: F32, name: F32, layer: Layer) -> tuple[F32, F32, F32]:
     """Across, along and owner (2H, 2W) at twice the size: of the strokes seen at the four pixels around a
     point, the highest in the pile that reaches it. The owner is the flat index of the pixel that saw it."""
     height, width = name.shape
-    pad = np.pad(cell, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    pad = np.pad(cell, ((0, 0), (1, 1), (1, 1)), mode="edge")
     pad_name = np.pad(name, 1, mode="edge")
     index = np.pad(np.arange(height * width, dtype=np.float32).reshape(height, width), 1, mode="edge")
     found = np.full((3, height, 2, width, 2), 2.0, np.float32)
@@ -156,16 +156,16 @@ def _between(cell: F32, name: F32, layer: Layer) -> tuple[F32, F32, F32]:
             for di in (0, 2 * i - 1):
                 for dj in (0, 2 * j - 1):
                     part = slice(1 + di, height + 1 + di), slice(1 + dj, width + 1 + dj)
-                    tx, ty, across, lengthwise, half = (pad[part][..., c] for c in range(5))
+                    tx, ty, across, lengthwise, half = pad[:, *part]
                     dx, dy = (j - 0.5) / 2 - dj, (i - 0.5) / 2 - di
-                    side = across + (dy * tx - dx * ty) / half
-                    end = lengthwise + (dx * tx + dy * ty) / layer.half_length_px
+                    side: F32 = across + (dy * tx - dx * ty) / half
+                    end: F32 = lengthwise + (dx * tx + dy * ty) / layer.half_length_px
                     above = (_fourth(side) + _fourth(end) < 1.0) & (pad_name[part] > best)
                     best = np.where(above, pad_name[part], best)
                     for c, value in enumerate((side, end, index[part])):
                         np.copyto(found[c, :, i, :, j], value, where=above)
-    side, end, owner = found.reshape(3, 2 * height, 2 * width)
-    return side, end, owner
+    whole = found.reshape(3, 2 * height, 2 * width)
+    return whole[0], whole[1], whole[2]
 
 
 def _fourth(x: F32) -> F32:

@@ -97,7 +97,7 @@ def _entries(layer: Layer) -> list[U8]:
     seeds = rng.permutation(seeds)
     pile = np.linspace(-1, 1, len(seeds))
     ids = np.stack([pile, rng.uniform(-1, 1, len(seeds))], axis=1).astype(np.float32)
-    ids = np.rint(ids * UNIT) / UNIT  # what the planes can say
+    ids = (np.rint(ids * UNIT) / UNIT).astype(np.float32)  # what the planes can say
     angles = [math.pi * k / ORIENTATIONS for k in range(ORIENTATIONS)]
     entries = [_entry(layer, seeds, ids, angle) for angle in angles]
     return [*entries, _half_turn(entries[0])]
