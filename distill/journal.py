@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LINE_STEPS = 50
 SAMPLE_S = 300.0
-SHOWN = 10  # columns of the samples
+EACH = 2  # columns for each folder of the pool
 SIGMA = 0.25
 
 
@@ -73,9 +73,13 @@ class Journal:
         if not self._enabled or time.monotonic() - self._sampled_s < SAMPLE_S:
             return
         self._sampled_s = time.monotonic()
-        held = pool.held_back()
-        at = np.unique(np.linspace(0, len(held.structure) - 1, SHOWN).round().astype(int))
-        chosen = Pairs(*(a[at] for a in (held.structure, held.picture, held.planes, held.weights)))
+        held = pool.held_back().values()
+        chosen = Pairs(
+            *(
+                np.concatenate([getattr(pairs, name)[:EACH] for pairs in held])
+                for name in ("structure", "picture", "planes", "weights")
+            )
+        )
         made = paint_pairs(training, chosen)
         rows = [np.hstack(list(row)) for row in (chosen.structure, chosen.picture, made)]
         cv2.imwrite(str(self._out / "samples.png"), np.vstack(rows)[..., ::-1])

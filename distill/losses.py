@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 GRADIENT = 0.6
 MEANS = 0.5
-PROJECTIONS = 24
+PROJECTIONS = 16
 SCALES = ((1, 7), (2, 7), (1, 3))  # (downscale, filter size) of each comparison
 
 

@@ -101,7 +101,7 @@ class Training:
         self._follow()
         self.seconds += time.perf_counter() - start
         self.progress = self.together.mean(self._share())
-        return {name: float(value) for name, value in losses.items()}
+        return {name: float(value.detach()) for name, value in losses.items()}
 
     def _share(self) -> float:
         """The share of the plan that is done, in [0, 1]."""
