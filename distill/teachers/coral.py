@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vivant.distill.teachers import optics
 from vivant.distill.teachers.optics import blur, rgb, smoothstep
@@ -31,10 +32,10 @@ _CRESTS = (
     ("24183f", "6a3f6e", "b5748a", "dba7a4", "f2d9cd", "fffaf2"),
 )
 _HOLLOWS = (
-    ("020c18", "042634", "07454f", "0f6a70", "2f9a98", "74c9bd"),
-    ("0a0a26", "191646", "2c2a68", "4a4289", "7a63a8", "b49ac6"),
+    ("02101e", "053040", "085560", "128087", "3cacaa", "86d3c6"),
+    ("0a0e2a", "1b1c4e", "302f74", "4f4996", "7f6ab2", "b8a0cc"),
     ("020f22", "05243f", "0a3f5e", "146180", "3a91a6", "84c4cb"),
-    ("03101f", "07283c", "124a60", "2b6f83", "6099a6", "a9c9cc"),
+    ("031424", "083149", "14566e", "2f7f93", "67a7b3", "aed0d2"),
 )
 
 
@@ -64,7 +65,7 @@ def _grow(tone: F32, plane: Mapping[str, F32]) -> F32:
     stiff = (1 - (fx * fx + fy * fy) * WAVELENGTH_PX**2) ** 2
     damping = 1 / (1 + _STEP * stiff)
     smooth = blur(tone, 1.5)
-    lean = 1.5 * (0.5 - smoothstep(0.1, 0.9, smooth)) * 1.6  # dark: beads; light: pores
+    lean = 1.2 * smoothstep(0.42, 0.1, smooth) - 0.75 * smoothstep(0.55, 1.0, smooth)  # beads; pores
     push = 1.8 * (tone - blur(tone, 3.5)) + 0.35 * (smooth - 0.5)
     beads = smoothstep(0.5, 0.15, smooth)
     u = 0.7 * (plane["field_a"] + beads * (plane["field_b"] - plane["field_a"]))
@@ -84,21 +85,26 @@ def _grow(tone: F32, plane: Mapping[str, F32]) -> F32:
 
 def _relief(u: F32, tone: F32, septa: F32) -> dict[str, F32]:
     """Maps of the surface at twice the resolution: `height`, `mask` of the ridges, light that falls on it."""
-    level = u + 0.9 * (tone - 0.5)
-    mask = smoothstep(-0.16, 0.20, level)
-    dome = np.sqrt(np.clip(smoothstep(-0.45, 0.95, level), 0, 1))
-    height = 5.0 * dome + 0.35 * septa * smoothstep(-0.1, 0.3, level) * smoothstep(1.1, 0.5, level)
+    level = u + 0.10 + 0.8 * (tone - 0.5)
+    mask = smoothstep(-0.20, 0.18, level)
+    dome = smoothstep(-0.5, 0.95, level) ** 0.75
+    crest = smoothstep(-0.05, 0.9, level)
+    smooth = blur(5.6 * dome, 0.9)
+    height = smooth + 0.3 * septa * smoothstep(-0.1, 0.25, level) * smoothstep(1.0, 0.4, level)
     shade = _shadow(height)
+    lamp, half = np.array(_LAMP), np.array(_LAMP) + np.array([0, 0, 1])
+    facing = _facing(height, lamp)
+    gloss = _facing(smooth, half / np.linalg.norm(half)) ** 18
+    hollow = np.clip((blur(height, 6.0) - height) / 4.0, -0.6, 1.0)
+    return {"mask": mask, "crest": crest, "lit": facing * shade, "gloss": gloss * shade, "hollow": hollow}
+
+
+def _facing(height: F32, towards: NDArray[np.float64]) -> F32:
+    """The cosine (H, W) between a relief's normal and a direction, not below 0."""
     gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8)
-    norm = 1 / np.sqrt(gx * gx + gy * gy + 1)
-    lx, ly, lz = _LAMP
-    lit = np.clip((-gx * lx - gy * ly + lz) * norm, 0, 1)
-    half = np.array([lx, ly, lz + 1])
-    hx, hy, hz = half / np.linalg.norm(half)
-    gloss = np.clip((-gx * hx - gy * hy + hz) * norm, 0, 1)
-    hollow = np.clip((blur(height, 5.0) - height) / 4.0, -0.6, 1.0)
-    return {"mask": mask, "dome": dome, "lit": lit * shade, "gloss": gloss, "shade": shade, "hollow": hollow}
+    x, y, z = (float(part) for part in towards)
+    return np.asarray(np.maximum(z - x * gx - y * gy, 0) / np.sqrt(gx * gx + gy * gy + 1), dtype=np.float32)
 
 
 def _shadow(height: F32) -> F32:
@@ -140,11 +146,13 @@ def _colour(structure: F32, tone: F32, relief: dict[str, F32], large: Mapping[st
     depth = blur(tone, 2.0)
     drift = large["field_d"]
     shares = _shares(seen, drift)
-    ridge = _reef(_CRESTS, np.clip(0.05 + 0.95 * depth + 0.05 * drift, 0, 1), shares) + 0.45 * chroma
-    valley = _reef(_HOLLOWS, np.clip(depth + 0.05 * drift, 0, 1), shares) + 0.1 * chroma
+    ripe = 0.02 + 0.78 * depth + 0.24 * (relief["crest"] - 0.35) + 0.05 * drift
+    ridge = _reef(_CRESTS, np.clip(ripe, 0, 1), shares) + 0.4 * chroma
+    valley = _reef(_HOLLOWS, np.clip(0.06 + depth + 0.05 * drift, 0, 1), shares) + 0.1 * chroma
     base = valley + relief["mask"][..., None] * (ridge - valley)
-    lit = 0.5 + 0.72 * relief["lit"] - 0.28 * np.clip(relief["hollow"], 0, 1)
+    lit = 0.52 + 0.1 * depth + 0.76 * relief["lit"] - 0.22 * np.clip(relief["hollow"], 0, 1)
     glow = np.clip(-relief["hollow"], 0, 1) * relief["mask"]  # light that comes back out of thin crests
-    warm = rgb(1.05, 1.0, 0.94) * lit[..., None] + np.clip(0.9 - lit, 0, 1)[..., None] * rgb(0.02, 0.06, 0.1)
-    wet = 0.6 * relief["gloss"] ** 36 * relief["shade"] * (0.3 + 0.7 * depth)
-    return np.asarray(base * warm + 0.15 * glow[..., None] * ridge + wet[..., None] * rgb(1.0, 0.98, 0.94))
+    cold = np.clip(0.9 - lit, 0, 1)[..., None] * rgb(0.02, 0.07, 0.1)
+    wet = (0.7 * relief["gloss"] * (0.25 + 0.75 * depth))[..., None] * rgb(1.0, 0.98, 0.95)
+    shone = base * (rgb(1.04, 1.0, 0.95) * lit[..., None] + cold) + 0.15 * glow[..., None] * ridge
+    return np.asarray(shone + wet * (1 - np.clip(shone, 0, 1)), dtype=np.float32)
