@@ -33,7 +33,7 @@ def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
     strands, weave = (optics.sample(part, x, y) for part in _threads(plane, tx, ty))
     near, body = _energy(luma, contour)
     vivid, sure = _own(structure)
-    body = body * (0.75 + 0.9 * sure)
+    body = body * (0.6 + 1.1 * sure)
     hue = optics.along(plane["cloud"] + 0.9 * plane["warp_b"], tx, ty, 7.0)
     colour = _colours(vivid, sure, hue, side)
     light = strands * (0.10 + 1.5 * near + 1.0 * body) + weave * (0.35 * near + 0.85 * body)
@@ -60,7 +60,7 @@ def _energy(luma: F32, contour: F32) -> tuple[F32, F32]:
     """How much light the threads carry for contours near them, and for the light on the form, each (H, W)."""
     near = 0.8 * blur(contour, 2.5) + 1.1 * blur(contour, 7.0)
     tone = blur(luma, 1.8)
-    raised = np.clip(tone - blur(luma, 26.0) + 0.12, 0, 1)
+    raised = np.clip(tone - blur(luma, 26.0) + 0.17, 0, 1)
     return near, np.asarray(1.3 * raised * smoothstep(0.15, 0.9, tone) + 0.10 * tone**2, dtype=np.float32)
 
 
@@ -96,7 +96,7 @@ def _own(structure: F32) -> tuple[F32, F32]:
 
 def _colours(vivid: F32, sure: F32, hue: F32, side: F32) -> F32:
     """Colour of light (H, W, 3): gold where light lies, blue in the dark, rose between, the picture's own."""
-    at = hue + 0.45 * side
+    at = hue + 0.45 * side + 0.5 * sure * (vivid[..., 0] - vivid[..., 2])
     warm = smoothstep(-0.35, 0.45, at)[..., None]
     rose = np.exp(-((at - 0.05) ** 2) / 0.05)[..., None]
     own = _CYAN + warm * (_GOLD - _CYAN)
@@ -110,5 +110,5 @@ def _exposed(light: F32) -> F32:
     for sigma, share in _GLOW:
         total += share * blur(light, sigma)
     spill = 0.12 * np.maximum(total.max(-1, keepdims=True) - 0.8, 0)
-    film = 1 - np.exp(-1.7 * (total + spill))
+    film = 1 - np.exp(-1.9 * (total + spill))
     return np.asarray(np.clip(film, 0, 1), dtype=np.float32)

@@ -20,7 +20,7 @@ from vivant.runtime.frames import F32
 
 _STEPS = 12
 _REACH_PX = 6.0
-_LAYERS = 3.5  # bands that the whole range of light adds
+_LAYERS = 3.0  # bands that the whole range of light adds
 _LEVELS = (0.20, 0.37, 0.57, 0.79)  # light from which the next paler mixture of an ink is dropped
 _INKS = (
     ("080d30", "1b3a86", "4673bd", "8fb8dc", "cfe3ec"),  # indigo
