@@ -49,36 +49,41 @@ POTS = rgb(  # Lab a, b of the glass that pictures are drawn to
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Of the picture, each (H, W): fine lightness and its surroundings in [0, 1], Lab's a and b, and how
-    much there is to tell in [0, 1]."""
+    """Of the picture, each (H, W): fine lightness and its surroundings in [0, 1], Lab's a and b, lines fine
+    and broad (below zero where dark), and how much there is to tell in [0, 1]."""
 
     fine: F32
     broad: F32
     a: F32
     b: F32
+    brush: F32
+    contour: F32
     detail: F32
 
 
 def paint(structure: F32, plane: Mapping[str, F32], seed: int) -> F32:
     """`seed` is not used: all that is random is in the planes."""
-    seen = _seen(structure)
+    seen = _seen(structure, plane)
     glass = _pot(seen, plane) * _body(plane)[..., None]
-    brush, contour = _drawn(seen, plane)
+    brush, contour = _drawn(seen)
     wash = _grisaille(seen)
     lead, rim = _leading(contour, _told(seen, plane), plane)
     return _lit(glass, wash, brush, lead, rim)
 
 
-def _seen(structure: F32) -> Seen:
+def _seen(structure: F32, plane: Mapping[str, F32]) -> Seen:
     calm = cv2.bilateralFilter(structure, 7, 0.12, 3.0)
     lab = cv2.cvtColor(calm, cv2.COLOR_RGB2LAB)
     light = blur(lab[..., 0] / 100, 1.0)
-    gx = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=1 / 8)
-    gy = cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=1 / 8)
-    busy = smoothstep(0.010, 0.032, cv2.magnitude(gx, gy))
-    detail = smoothstep(0.19, 0.36, blur(busy, 15.0))
+    broad = blur(light, 10.0)
+    tone = light + 0.5 * (light - broad)
+    tx, ty = tangent(plane)
+    brush, contour = lines(tone, tx, ty, 1.1, 5.0), lines(blur(tone, 1.0), tx, ty, 1.9, 9.0)
     a, b = (_guided(blur(lab[..., i], 2.0), light) for i in (1, 2))
-    return Seen(light, blur(light, 10.0), a, b, detail)
+    busy = blur(smoothstep(0.010, 0.030, np.abs(brush)), 14.0)
+    warm = smoothstep(2.0, 18.0, a + 0.5 * b)  # flesh above all is painted, not leaded
+    detail = smoothstep(0.09, 0.22, busy * (0.5 + 0.6 * warm))
+    return Seen(light, broad, a, b, brush, contour, detail)
 
 
 def _guided(colour: F32, light: F32) -> F32:
@@ -96,9 +101,8 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
     seed_x, seed_y = x - plane["cell_dx"] * REACH_PX, y - plane["cell_dy"] * REACH_PX
     here = (seen.broad, seen.a, seen.b)
     there = [sample(part, seed_x, seed_y) for part in here]
-    apart = ((here[1] - there[1]) ** 2 + (here[2] - there[2]) ** 2) / 18**2 + (
-        (here[0] - there[0]) / 0.22
-    ) ** 2
+    units = (0.22, 18.0, 18.0)
+    apart = sum(((h - t) / unit) ** 2 for h, t, unit in zip(here, there, units, strict=True))
     told = _told(seen, plane)
     same = np.exp(-apart) * (1 - told)
     light, a, b = (h + same * (t - h) for h, t in zip(here, there, strict=True))
@@ -112,8 +116,8 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
     ruby, gold = np.maximum(warm, 0), np.maximum(-warm, 0)
     ground_a = blue_a + ruby * (64 - blue_a) + gold * (10 - blue_a)
     ground_b = blue_b + ruby * (40 - blue_b) + gold * (66 - blue_b)
-    ground = 5 + 33 * light + 9 * name + 34 * gold - 16 * ruby
-    depth = plain * (1 - 0.55 * seen.detail * smoothstep(0.4, 0.8, light))
+    ground = 5 + 33 * light + 20 * smoothstep(0.82, 1.0, light) + 9 * name + 34 * gold - 16 * ruby
+    depth = plain * (1 - 0.6 * told * smoothstep(0.86, 0.97, seen.fine))
     a, b = a + depth * (ground_a - a), b + depth * (ground_b - b)
     deep = np.maximum(1, 34 / (np.sqrt(a * a + b * b) + 5))  # no glass is grey
     a, b = a * deep, b * deep
@@ -128,12 +132,14 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
 def _stained(a: F32, b: F32) -> tuple[F32, F32]:
     """Chroma raised and drawn to the nearest pots."""
     size = np.sqrt(a * a + b * b)
-    rich = 2.8 / (1 + size / 55)
+    rich = np.asarray(2.8 / (1 + size / 55), dtype=np.float32)
     a, b = a * rich, b * rich
-    total, to_a, to_b = np.full_like(a, 1e-9), np.zeros_like(a), np.zeros_like(a)
+    total, to_a, to_b = (np.zeros(a.shape, np.float32) for _ in range(3))
     for pot_a, pot_b in POTS:
         weight = 1 / ((a - pot_a) ** 2 + (b - pot_b) ** 2 + 60) ** 2
-        total, to_a, to_b = total + weight, to_a + weight * pot_a, to_b + weight * pot_b
+        total += weight
+        to_a += weight * pot_a
+        to_b += weight * pot_b
     drawn = 0.6 * smoothstep(4.0, 26.0, size)
     return a + drawn * (to_a / total - a), b + drawn * (to_b / total - b)
 
@@ -144,15 +150,13 @@ def _body(plane: Mapping[str, F32]) -> F32:
     streak = along(plane["cloud"], np.cos(way), np.sin(way), 5.0)
     ripple = blur(plane["paper"], 1.2)
     bubble = smoothstep(0.62, 0.85, ripple)
-    return 1 + 0.42 * streak + 0.16 * ripple + 0.40 * bubble + 0.12 * plane["warp_b"]
+    through = 1 + 0.42 * streak + 0.16 * ripple + 0.40 * bubble + 0.12 * plane["warp_b"]
+    return np.asarray(through, dtype=np.float32)
 
 
-def _drawn(seen: Seen, plane: Mapping[str, F32]) -> tuple[F32, F32]:
+def _drawn(seen: Seen) -> tuple[F32, F32]:
     """On twice the pixels: the glass painter's lines, and the contours that are worth lead, in [0, 1]."""
-    tx, ty = tangent(plane)
-    tone = seen.fine + 0.5 * (seen.fine - seen.broad)
-    brush = finer(lines(tone, tx, ty, 1.1, 5.0))
-    contour = finer(lines(blur(tone, 1.0), tx, ty, 1.9, 9.0))
+    brush, contour = finer(seen.brush), finer(seen.contour)
     return smoothstep(0.005, 0.022, -brush), smoothstep(0.016, 0.030, -contour)
 
 
@@ -165,9 +169,8 @@ def _told(seen: Seen, plane: Mapping[str, F32]) -> F32:
 
 def _grisaille(seen: Seen) -> F32:
     """Matting: the picture's own tones within a pane, as transmittance."""
-    return np.exp(4.5 * np.clip(seen.fine - seen.broad, -0.4, 0.10)) * (
-        0.35 + 0.65 * smoothstep(0, 0.5, seen.fine)
-    )
+    within = np.exp(4.5 * np.clip(seen.fine - seen.broad, -0.4, 0.10))
+    return np.asarray(within * (0.35 + 0.65 * smoothstep(0, 0.5, seen.fine)), dtype=np.float32)
 
 
 def _leading(contour: F32, told: F32, plane: Mapping[str, F32]) -> tuple[F32, F32]:
@@ -191,14 +194,14 @@ def _lit(glass: F32, wash: F32, brush: F32, lead: F32, rim: F32) -> F32:
     through = through + (through * 0.12 + PAINT * 0.4 - through) * (0.9 * brush)[..., None]
     shade = 1.12 - 0.80 * smoothstep(0.0, 0.6, blur(lead, 6.0))
     sky = 1.6 * np.clip(through, 0, None) * shade[..., None] * (1 - lead)[..., None]
-    glare = 0.24 * blur(sky, 3.0) + 0.14 * blur(sky, 9.0) + 0.10 * coarse_blur(sky)
+    glare = 0.24 * blur(sky, 3.0) + 0.14 * blur(sky, 9.0) + 0.10 * _wide(sky)
     came = (LEAD + 0.45 * LEAD_LIGHT * rim[..., None]) * lead[..., None]
     lit = sky + glare * (1 - 0.90 * lead)[..., None] + came
     screen = 1 - np.exp(-1.25 * lit)
     return np.asarray(np.clip(coarser(_gamma(screen)), 0, 1), dtype=np.float32)
 
 
-def coarse_blur(image: F32) -> F32:
+def _wide(image: F32) -> F32:
     small = blur(coarser(image, 4), 7.0)
     size = (image.shape[1], image.shape[0])
     return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))

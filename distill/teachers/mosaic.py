@@ -22,7 +22,7 @@ HALF_LONG_PX, HALF_WIDE_PX = 5.2, 4.7  # of a whole tessera, along and across th
 ROUND_PX = 1.1
 JOINT_PX, CUT_PX = 0.55, 0.42  # half the grout between two tesserae, and between the parts of one
 GROUT = rgb(0.125, 0.085, 0.070)
-GOLD_DARK, GOLD_LIGHT = rgb(0.50, 0.28, 0.04), rgb(1.0, 0.83, 0.34)
+GOLD_DARK, GOLD_LIGHT = rgb(0.48, 0.24, 0.03), rgb(1.0, 0.84, 0.34)
 SMALTI = rgb(
     *(0.97, 0.92, 0.82),  # ivory
     *(0.93, 0.76, 0.42),  # straw
@@ -120,7 +120,7 @@ def _middles(stones: Stones) -> tuple[F32, F32]:
 def _glass(light: F32, a: F32, b: F32, name: F32, pool: F32) -> tuple[F32, F32]:
     """Each tessera's colour (H, W, 3), of a batch of its own, and how far it is gold leaf."""
     size = np.sqrt(a * a + b * b)
-    rich = 2.0 / (1 + size / 80)
+    rich = 2.35 / (1 + size / 70)
     lean = 8.0 * name + 5.0 * pool
     shade = np.clip(1 - light / 0.45, 0, 1)
     plain = 1 - smoothstep(8.0, 24.0, size)
@@ -133,8 +133,8 @@ def _glass(light: F32, a: F32, b: F32, name: F32, pool: F32) -> tuple[F32, F32]:
         ]
     ).astype(np.float32)
     glass = _fired(lab)
-    share = glow * (1 - 0.55 * smoothstep(0.86, 1.0, light))
-    gold = smoothstep(0.0, 0.25, name - 1.1 + 1.45 * share)
+    share = glow * (1 - 0.45 * smoothstep(0.86, 1.0, light))
+    gold = smoothstep(1.1, 1.35, np.asarray(name + 1.45 * share, dtype=np.float32))
     return glass, gold
 
 
@@ -150,20 +150,20 @@ def _fired(lab: F32) -> F32:
         drawn += weight[..., None] * smalto
     drawn /= total[..., None]
     mixed = lab + (drawn - lab) * rgb(0.35, 0.65, 0.65)
-    return np.clip(cv2.cvtColor(mixed, cv2.COLOR_LAB2RGB), 0, 1)
+    return np.asarray(np.clip(cv2.cvtColor(mixed, cv2.COLOR_LAB2RGB), 0, 1))
 
 
 def _inset(stones: Stones, edge: F32) -> F32:
     """Distance in pixels to the side of a pixel's tessera, below zero in the grout; on twice the pixels."""
-    u, v = _turned(stones)
-    u, v = np.abs(u) / 2, np.abs(v) / 2
+    u, v = (np.abs(part) * np.float32(0.5) for part in _turned(stones))
     out_u = u - (HALF_LONG_PX - ROUND_PX) * (1 + 0.07 * stones.name)
     out_v = v - (HALF_WIDE_PX - ROUND_PX) * (1 - 0.07 * stones.name)
     outside = cv2.magnitude(np.maximum(out_u, 0), np.maximum(out_v, 0))
     square = ROUND_PX - outside - np.minimum(np.maximum(out_u, out_v), 0)
-    inset = np.minimum(square, edge - JOINT_PX)
-    inset = np.minimum(inset, v - CUT_PX + 10 * (1 - stones.halved))
-    return np.minimum(inset, u - CUT_PX + 10 * (1 - stones.quartered))
+    half = v - CUT_PX + 10 * (1 - stones.halved)
+    quarter = u - CUT_PX + 10 * (1 - stones.quartered)
+    sides = (square, edge - JOINT_PX, half, quarter)
+    return np.asarray(np.minimum.reduce(sides), dtype=np.float32)
 
 
 def _laid(glass: F32, gold: F32, stones: Stones, plane: Mapping[str, F32]) -> F32:
@@ -187,13 +187,14 @@ def _laid(glass: F32, gold: F32, stones: Stones, plane: Mapping[str, F32]) -> F3
     leaf = gold.repeat(2, 0).repeat(2, 1)[..., None]
     tone = luma(stone)
     bright = np.clip(
-        0.9 * tone - 0.06 + 0.18 * facet + 0.12 * sheen + 0.7 * slope * facet + 0.10 * paper, 0, 1.2
+        0.9 * tone - 0.06 + 0.24 * facet + 0.14 * sheen + 0.7 * slope * facet + 0.10 * paper, 0, 1.2
     )[..., None]
     metal = GOLD_DARK + (GOLD_LIGHT - GOLD_DARK) * bright
     body = stone * (1 + 0.10 * facet + 0.22 * slope + 0.05 * paper)[..., None]
     body = body + leaf * (metal - body)
     glint = smoothstep(0.55, 1.0, facet) * smoothstep(0.1, 0.45, -slope)
-    lit = body * (1 + 0.42 * rim)[..., None] + (0.16 * np.maximum(rim, 0) ** 2 + 0.25 * glint)[..., None]
+    spark = (0.25 * glint)[..., None] * (1 + leaf * rgb(1.0, 0.75, 0.2))
+    lit = body * (1 + 0.42 * rim)[..., None] + 0.16 * (np.maximum(rim, 0) ** 2)[..., None] + spark
     shadow = smoothstep(0.2, 1.0, cv2.blur(relief, (3, 3)))
     bed = (
         GROUT * (1.15 + 0.45 * paper - 0.5 * shadow)[..., None]

@@ -22,7 +22,7 @@ def scattered(rng: np.random.Generator, n: int, jitter: float) -> F32:
     column, row = np.meshgrid(np.arange(n), np.arange(n))
     stagger = np.stack([0.25 + 0.5 * (row % 2), np.full(row.shape, 0.5)], axis=-1)
     moved = np.stack([column, row], axis=-1) + stagger + rng.uniform(-jitter, jitter, (n, n, 2))
-    return (moved * (TILE_PX / n)).astype(np.float32)
+    return np.asarray(moved * (TILE_PX / n), dtype=np.float32)
 
 
 def wrapped(d: F32) -> F32:
