@@ -69,21 +69,19 @@ def _carried(light: F32) -> tuple[F32, F32]:
 
 def _inked(structure: F32, tone: F32, bath: Mapping[str, F32]) -> F32:
     """The inks where they lie (H, W, 3): one colour a band, clear lines between."""
-    layer = np.arctan2(bath["field_b"], bath["field_a"]) * (CYCLE / (2 * math.pi))
-    layer = layer + _LAYERS * (blur(tone, 8.0) - 0.5)
+    turn = 2 * math.pi
+    layer = cv2.phase(bath["field_a"], bath["field_b"]) * (CYCLE / turn) + _LAYERS * (blur(tone, 8.0) - 0.5)
     near = np.rint(layer)
     edge = 0.5 - np.abs(layer - near)  # to the band's side, in bands
-    cos, sin = np.cos(2 * math.pi * layer), np.sin(2 * math.pi * layer)
-    slope = np.hypot(_slope(cos), _slope(sin)) / (2 * math.pi) + 1e-4
+    slope = cv2.magnitude(_slope(np.cos(turn * layer)), _slope(np.sin(turn * layer))) / turn + 1e-4
     line = (1 - smoothstep(0.7, 2.0, edge / slope)) * smoothstep(0.22, 0.12, slope)
     depth = blur(tone, 1.6) + 0.045 * bath["field_c"]
     colours = _colours(depth)
-    ink = np.take_along_axis(colours, np.mod(near, CYCLE).astype(np.int64)[..., None, None], axis=2)[
-        ..., 0, :
-    ]
+    band = np.mod(near, CYCLE).astype(np.int64)[..., None, None]
+    ink = np.take_along_axis(colours, band, axis=2)[..., 0, :]
     spot = 8 * bath["field_d"]  # twice the resolution's pixels within a drop of gall
     ink = ink + smoothstep(-0.5, 0.8, spot)[..., None] * (0.4 * ink + 0.6 * colours[..., _BONE, :] - ink)
-    line = np.maximum(line, 0.7 * smoothstep(1.6, 0.6, np.abs(spot)))
+    line = np.asarray(cv2.max(line, 0.7 * smoothstep(1.6, 0.6, np.abs(spot))), dtype=np.float32)
     seen = blur(structure, 8.0)
     ink = ink + 0.38 * (_local(colours, seen) - ink) + 0.2 * (seen - optics.luma(seen)[..., None])
     pooled = smoothstep(0.5, 0.0, edge) * 0.10
@@ -98,8 +96,8 @@ def _colours(depth: F32) -> F32:
         [[[int(name[i : i + 2], 16) / 255 for i in (0, 2, 4)] for name in ink] for ink in _INKS], np.float32
     )
     shares = [np.ones_like(depth), *(smoothstep(at - 0.03, at + 0.03, depth) for at in _LEVELS)]
-    step = np.diff(table, axis=1, prepend=0)
-    return np.einsum("lhw,klc->hwkc", np.stack(shares), step, optimize=True)
+    step = np.diff(table, axis=1, prepend=np.float32(0))
+    return np.asarray(np.einsum("lhw,klc->hwkc", np.stack(shares), step, optimize=True), dtype=np.float32)
 
 
 def _local(colours: F32, seen: F32) -> F32:
@@ -118,4 +116,4 @@ def _local(colours: F32, seen: F32) -> F32:
 def _slope(image: F32) -> F32:
     gx = cv2.Sobel(image, cv2.CV_32F, 1, 0, scale=1 / 8)
     gy = cv2.Sobel(image, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return np.sqrt(gx * gx + gy * gy)
+    return np.asarray(cv2.magnitude(gx, gy))

@@ -12,6 +12,7 @@ import functools
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vivant.engines.textures import store
 from vivant.engines.textures.store import TILE_PX, smooth_noise, source_of, stored, to_u8
@@ -21,6 +22,7 @@ CYCLE = 5  # bands of ink to one turn of the layer coordinate
 _BATH_TURNS = 6  # turns of it down the bath before anything falls in
 _DROPS = 64
 _SPOTS = 22  # per side
+Points = NDArray[np.float64]
 _SOURCE = source_of(store.__file__, __file__)
 
 
@@ -57,7 +59,7 @@ def _swirled(p: F32, centre: F32, turn: float, reach_px: float) -> F32:
     return np.asarray(p + turned - d, dtype=np.float32)
 
 
-def _before_drops(p: F32, drops: F32, turns: F32) -> tuple[F32, F32]:
+def _before_drops(p: F32, drops: Points, turns: Points) -> tuple[F32, F32]:
     """Layer coordinate (...) in turns, and where each point lay in the empty bath.
 
     `drops` (n, 3) is x, y, radius, oldest first; `turns` (n,) how many turns lie in each. The ink outside a
@@ -70,7 +72,7 @@ def _before_drops(p: F32, drops: F32, turns: F32) -> tuple[F32, F32]:
         outward = d * (np.sqrt(np.maximum(1 - (radius / length) ** 2, 0)) - 1) * fade
         added += turn * np.maximum(1 - (length[..., 0] / radius) ** 2, 0)
         p = np.where(length < radius, centre, p + outward).astype(np.float32)
-    return added + _BATH_TURNS * p[..., 1] / TILE_PX, p
+    return np.asarray(added + _BATH_TURNS * p[..., 1] / TILE_PX, dtype=np.float32), p
 
 
 def _make() -> U8:
@@ -107,7 +109,7 @@ def _veins(p: F32, rng: np.random.Generator) -> F32:
             seed = seeds[row % _SPOTS, column % _SPOTS] + np.stack([column, row], -1) * cell
             far = np.sqrt(((p - seed) ** 2).sum(-1))
             best = np.maximum(best, radius[row % _SPOTS, column % _SPOTS] - far)
-    return best / 4
+    return np.asarray(best / 4, dtype=np.float32)
 
 
 @functools.cache

@@ -24,7 +24,7 @@ _SOURCE = source_of(store.__file__, __file__)
 
 def _radius() -> F32:
     fy, fx = np.fft.fftfreq(TILE_PX)[:, None], np.fft.rfftfreq(TILE_PX)[None]
-    return np.hypot(fx, fy).astype(np.float32)
+    return np.asarray(np.hypot(fx, fy), dtype=np.float32)
 
 
 def _grow(u: F32, steps: int, growth: float, lean: float, step: float = 1.0) -> F32:
