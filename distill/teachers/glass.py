@@ -96,7 +96,7 @@ def _guided(colour: F32, light: F32) -> F32:
 
 def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
     """Linear transmittance (H, W, 3): a pane's own colour where the picture is like its middle, else the
-    picture's, drawn to the pots; neutrals become cobalt, now and then ruby or gold."""
+    picture's, drawn to the pots."""
     x, y = grid(seen.fine.shape)
     seed_x, seed_y = x - plane["cell_dx"] * REACH_PX, y - plane["cell_dy"] * REACH_PX
     here = (seen.broad, seen.a, seen.b)
@@ -110,13 +110,7 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
     plain = smoothstep(0.35, 0.65, np.exp(-(a * a + b * b) / 15**2))
     turn = (0.25 + 0.25 * smoothstep(0.0, 20.0, a)) * name + 0.12 * pool
     a, b = _stained(a * np.cos(turn) - b * np.sin(turn), a * np.sin(turn) + b * np.cos(turn))
-    accent = smoothstep(0.62, 0.75, np.abs(name))
-    warm = accent * np.sign(name)
-    blue_a, blue_b = 14 + 22 * name + 10 * pool, -62 - 8 * pool
-    ruby, gold = np.maximum(warm, 0), np.maximum(-warm, 0)
-    ground_a = blue_a + ruby * (64 - blue_a) + gold * (10 - blue_a)
-    ground_b = blue_b + ruby * (40 - blue_b) + gold * (66 - blue_b)
-    ground = 5 + 33 * light + 20 * smoothstep(0.82, 1.0, light) + 9 * name + 34 * gold - 16 * ruby
+    ground, ground_a, ground_b = _ground(light, name, pool)
     depth = plain * (1 - 0.6 * told * smoothstep(0.86, 0.97, seen.fine))
     a, b = a + depth * (ground_a - a), b + depth * (ground_b - b)
     deep = np.maximum(1, 34 / (np.sqrt(a * a + b * b) + 5))  # no glass is grey
@@ -127,6 +121,16 @@ def _pot(seen: Seen, plane: Mapping[str, F32]) -> F32:
     dense = 1 - 0.25 * smoothstep(60, 90, level)  # light glass is thin
     lab = np.dstack([level, a * dense, b * dense]).astype(np.float32)
     return _linear(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1))
+
+
+def _ground(light: F32, name: F32, pool: F32) -> tuple[F32, F32, F32]:
+    """Lab of what neutrals become: cobalt, deeper or paler, now and then ruby or gold."""
+    blue_a, blue_b = 14 + 22 * name + 10 * pool, -62 - 8 * pool
+    ruby, gold = smoothstep(0.62, 0.75, name), smoothstep(0.62, 0.75, -name)
+    level = 5 + 33 * light + 20 * smoothstep(0.82, 1.0, light) + 9 * name + 34 * gold - 16 * ruby
+    a = blue_a + ruby * (64 - blue_a) + gold * (10 - blue_a)
+    b = blue_b + ruby * (40 - blue_b) + gold * (66 - blue_b)
+    return level, a, b
 
 
 def _stained(a: F32, b: F32) -> tuple[F32, F32]:

@@ -22,7 +22,7 @@ HALF_LONG_PX, HALF_WIDE_PX = 5.2, 4.7  # of a whole tessera, along and across th
 ROUND_PX = 1.1
 JOINT_PX, CUT_PX = 0.55, 0.42  # half the grout between two tesserae, and between the parts of one
 GROUT = rgb(0.125, 0.085, 0.070)
-GOLD_DARK, GOLD_LIGHT = rgb(0.48, 0.24, 0.03), rgb(1.0, 0.84, 0.34)
+GOLD_DARK, GOLD_LIGHT = rgb(0.50, 0.23, 0.02), rgb(1.0, 0.82, 0.34)
 SMALTI = rgb(
     *(0.97, 0.92, 0.82),  # ivory
     *(0.93, 0.76, 0.42),  # straw
@@ -120,7 +120,7 @@ def _middles(stones: Stones) -> tuple[F32, F32]:
 def _glass(light: F32, a: F32, b: F32, name: F32, pool: F32) -> tuple[F32, F32]:
     """Each tessera's colour (H, W, 3), of a batch of its own, and how far it is gold leaf."""
     size = np.sqrt(a * a + b * b)
-    rich = 2.35 / (1 + size / 70)
+    rich = 2.2 / (1 + size / 95)
     lean = 8.0 * name + 5.0 * pool
     shade = np.clip(1 - light / 0.45, 0, 1)
     plain = 1 - smoothstep(8.0, 24.0, size)
@@ -128,7 +128,7 @@ def _glass(light: F32, a: F32, b: F32, name: F32, pool: F32) -> tuple[F32, F32]:
     lab = np.dstack(
         [
             100 * smoothstep(-0.18, 1.02, light) + 5 * name - 5 * glow,
-            a * rich + 0.5 * lean + 6 * shade,
+            a * rich + 0.5 * lean + 6 * shade + 7 * glow,
             b * rich + lean - 22 * shade + 36 * glow,
         ]
     ).astype(np.float32)
