@@ -78,10 +78,11 @@ def _inked(structure: F32, tone: F32, bath: Mapping[str, F32]) -> F32:
     depth = blur(tone, 1.6) + 0.045 * bath["field_c"]
     colours = _colours(depth)
     band = np.mod(near, CYCLE).astype(np.int64)[..., None, None]
-    ink = np.take_along_axis(colours, band, axis=2)[..., 0, :]
+    ink: F32 = np.take_along_axis(colours, band, axis=2)[..., 0, :]
     spot = 8 * bath["field_d"]  # twice the resolution's pixels within a drop of gall
-    ink = ink + smoothstep(-0.5, 0.8, spot)[..., None] * (0.4 * ink + 0.6 * colours[..., _BONE, :] - ink)
-    line = np.asarray(cv2.max(line, 0.7 * smoothstep(1.6, 0.6, np.abs(spot))), dtype=np.float32)
+    pale = 0.6 * smoothstep(-0.5, 0.8, spot)[..., None]
+    ink = ink + pale * np.asarray(colours[..., _BONE, :] - ink, dtype=np.float32)
+    line = np.maximum(line, 0.7 * smoothstep(1.6, 0.6, np.asarray(np.abs(spot), dtype=np.float32)))
     seen = blur(structure, 8.0)
     ink = ink + 0.38 * (_local(colours, seen) - ink) + 0.2 * (seen - optics.luma(seen)[..., None])
     pooled = smoothstep(0.5, 0.0, edge) * 0.10
