@@ -15,8 +15,8 @@ import numpy as np
 
 from vivant.engines import registry
 from vivant.engines.contract import EngineError, Precision
+from vivant.engines.field import PlaneField
 from vivant.engines.machine import machine, versions
-from vivant.engines.planes import PlaneField
 from vivant.engines.student import Student, find
 from vivant.runtime.frames import U8, Controls, Latent, Verdict
 
@@ -47,7 +47,7 @@ class Contender:
         marks.append(time.perf_counter_ns())
         self.judge(latent, controls)
         marks.append(time.perf_counter_ns())
-        planes = self.planes.update(latent.guide, self.student.style_vector(controls.styles)[0], HOLD)
+        planes = self.planes.update(latent.guide, self.student.dress(controls), HOLD)
         marks.append(time.perf_counter_ns())
         self.student.decode(latent, planes, controls)
         marks.append(time.perf_counter_ns())
@@ -144,7 +144,7 @@ def _contender(
     judge_of: Callable[[Student], Judge],
 ) -> Contender:
     student = Student.load(name, backend, precision, size_px, threads)
-    planes = PlaneField(student.size_px, 0, student.card.styles)
+    planes = PlaneField(student.size_px, 0)
     return Contender(student, threads, judge_of(student), planes)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vivant.engines.contract import EngineError, Part, Precision
+from vivant.engines.contract import EngineError, Kind, Part, Precision
 
 CARD = "card.json"
 
@@ -29,8 +29,18 @@ class CardFile(_Entry):
     sha256: Sha256
 
 
+class AdapterSlots(_Entry):
+    """How many adapters a student's graphs take at once, of which rank, and where: inputs and outputs of
+    each site by part and layer, in the order of the graphs' adapter inputs."""
+
+    slots: Annotated[int, Field(ge=1)]
+    rank: Annotated[int, Field(ge=1)]
+    sites: dict[Part, dict[str, tuple[int, int]]]
+
+
 class Card(_Entry):
-    """`styles` and `planes` in the order of the graphs' channels; `sigma_range` in [0, 1] is what the
+    """`styles` in the order of the graphs' style input; `planes` names the layout of the blocks that decode
+    takes (vivant.engines.slots); `adapters` where LoRA pairs enter; `sigma_range` in [0, 1] is what the
     student was trained on; `graphs` by part and precision, empty for a student that is code alone;
     `trained` holds free facts about how it was made and is read by nobody."""
 
@@ -38,12 +48,13 @@ class Card(_Entry):
     version: str
     summary: str
     styles: Names
-    planes: Names
+    planes: str
+    adapters: AdapterSlots | None = None
     code_channels: Annotated[int, Field(ge=3)]
     size_multiple: Annotated[int, Field(ge=8, multiple_of=8)]
     default_size: Annotated[int, Field(ge=32)]
     sigma_range: tuple[float, float]
-    graphs: dict[Part, dict[Precision, CardFile]]
+    graphs: dict[Part, dict[Kind, CardFile]]
     weights: CardFile | None = None
     guard: CardFile | None = None
     made_with: str

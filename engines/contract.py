@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol, Self
 from vivant.runtime.frames import Array, VivantError
 
 Precision = Literal["int8", "float"]
+Kind = Literal["int8", "float", "int8_symmetric"]
+"""The graphs a student may ship; int8_symmetric is what TensorRT builds its INT8 engines from."""
 Part = Literal["encode", "denoise", "decode"]
 PARTS: tuple[Part, ...] = ("encode", "denoise", "decode")
 

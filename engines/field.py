@@ -45,6 +45,7 @@ _SURE = 0.02  # tangent strength that is half sure
 _KEPT = 0.96  # share of the drift that stays from frame to frame: what was carried slips back in a second
 _STILL_PX = 0.15  # motion below this is noise
 Index = NDArray[np.int64]
+CANVAS = "canvas"  # paper never moves
 ITEMS: Mapping[int, Any] = {8: np.uint64, 16: np.complex128}  # numpy moves these in one piece
 
 
@@ -83,7 +84,9 @@ class PlaneField:
         repeat = (-(-height // 4 // 256), -(-width // 4 // 256), 1)
         self._prior = -_PRIOR * np.ascontiguousarray(np.tile(wander, repeat)[: height // 4, : width // 4])
         self._held: F32 | None = None
+        self._still = self._rows % _HALF * _HALF + self._columns % _HALF
         self._shown: dict[str, tuple[str, float]] = {}
+        self._carried = False
         self._motion = _Motion((width // 4, height // 4))
 
     def update(self, guide: F32, weights: Mapping[str, float], hold: float = 0.0, carry: float = 1.0) -> U8:
@@ -114,6 +117,11 @@ class PlaneField:
         self._shown = dict.fromkeys(wanted, ("", 0.0)) if moved is not None else wanted
         return self.planes
 
+    def forget(self) -> None:
+        """Start anew: the next call's tangents and drift owe nothing to what came before."""
+        self._held = None
+        self._motion.forget()
+
     def _gather(self, group: str, bank: U8, index: Index, gain: float) -> None:
         item = bank.shape[-1]
         whole = ITEMS[min(item, 16)]
@@ -128,17 +136,19 @@ class PlaneField:
         """Write the form planes; the orientation entry (H/2, W/2) of each block."""
         now = tangents(guide)
         self._held = now if self._held is None else cv2.addWeighted(self._held, hold, now, 1 - hold, 0.0)
-        strength = cv2.magnitude(self._held[..., 0], self._held[..., 1])
-        field = self._held + self._prior
-        unit = field / (np.linalg.norm(field, axis=-1, keepdims=True) + 1e-12)
-        form = np.dstack([unit, strength / (strength + _SURE), np.zeros_like(strength)])
+        strength = cv2.magnitude(*cv2.split(self._held))
+        x, y = cv2.split(cv2.add(self._held, self._prior))
+        length = cv2.magnitude(x, y) + np.float32(1e-12)
+        sure = strength / (strength + np.float32(_SURE))
+        form = cv2.merge([x / length, y / length, sure, np.zeros_like(sure)])
         levels = cv2.convertScaleAbs(form, alpha=UNIT, beta=ZERO)
         height, width = guide.shape
         full = cv2.resize(levels, (width, height), interpolation=cv2.INTER_LINEAR)
         self.planes[0, ..., block("form")] = full
         # the angle is that of the planes themselves, so that their reader finds the very entry gathered
+        cos, sin, _, _ = cv2.split(full)
         middle = np.float32(ZERO)
-        angle = cv2.phase(full[..., 0] - middle, full[..., 1] - middle)
+        angle = cv2.phase(cos - middle, sin - middle)
         return cv2.convertScaleAbs(angle, alpha=ORIENTATIONS / (2 * math.pi)).astype(np.int64)
 
 
@@ -188,10 +198,13 @@ class _Motion:
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         self._home = np.dstack([x, y])
 
+    def forget(self) -> None:
+        self._last = self._drift = None
+
     def follow(self, guide: F32, carry: float) -> Index | None:
         """Displacements (H/2, W/2, 2) in blocks, x and y; None when nothing is to be carried."""
         if carry <= 0:
-            self._last = self._drift = None
+            self.forget()
             return None
         small = cv2.convertScaleAbs(cv2.resize(guide, self._size, interpolation=cv2.INTER_AREA), alpha=255.0)
         if self._last is None or self._drift is None:

@@ -11,7 +11,9 @@ from typing import Self
 import numpy as np
 
 from vivant.engines.contract import Availability, EngineError, GraphSource, Part
+from vivant.engines.slots import GROUPS, block
 from vivant.engines.specs import Specs, check_arrays, tensor_specs
+from vivant.engines.textures.store import UNIT, ZERO
 from vivant.runtime.frames import F32, Array
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
@@ -92,10 +94,15 @@ def _denoise(inputs: Tensors, outputs: Tensors) -> None:
 
 def _decode(inputs: Tensors, outputs: Tensors) -> None:
     code, guide, planes = inputs["code"][0], inputs["guide"][0, 0], inputs["planes"][0]
+    height, width = guide.shape
     colour = np.clip(code[:3].transpose(1, 2, 0) / np.float32(GAIN) + np.float32(0.5), 0.02, 1)
     shade = colour / (colour @ LUMA)[:, :, None]  # colour at luma 1, lit by the guide below
-    relief = planes.sum(axis=0, dtype=np.uint16).astype(np.float32)
-    relief = (relief - 128 * len(planes)) * np.float32(RELIEF / (64 * len(planes) ** 0.5))
+    # the mean of all planes, pixel by pixel: a block's groups hold y, x, plane in turn
+    relief = np.zeros((height, 2, width, 2), np.float32)
+    for group, names in GROUPS.items():
+        part = planes[..., block(group)].reshape(height, width, 2, 2, len(names))
+        relief += part.sum(axis=-1, dtype=np.uint16).transpose(0, 2, 1, 3) - np.float32(ZERO * len(names))
+    relief = relief.reshape(2 * height, 2 * width) * np.float32(RELIEF / UNIT)
     light = np.repeat(np.repeat(guide, 2, 0), 2, 1) * (1 + relief) * 255
     picture = outputs["picture"][0]
     rgb = np.repeat(np.repeat(shade, 8, 0), 8, 1) * light[:, :, None]

@@ -46,6 +46,8 @@ OFFSETS: Final[Mapping[str, int]] = {
     "form": 104,
 }
 CHANNELS: Final = 112  # the last four are always zero: a block is a multiple of sixteen bytes
+LAYOUT: Final = "blocks-112"
+"""The name of this layout: a student made for another one is refused."""
 PLANE_NAMES: Final = (*(name for names in GROUPS.values() for name in names), *FORM)
 ORIENTED: Final = frozenset({"hatch", "stroke", "grain"})
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from vivant.engines.card import Card
 from vivant.engines.contract import EngineError, Part, TensorSpec
+from vivant.engines.slots import CHANNELS
 from vivant.runtime.frames import Array
 
 Specs = tuple[TensorSpec, ...]
@@ -26,15 +27,28 @@ def tensor_specs(card: Card, part: Part, size_px: tuple[int, int]) -> tuple[Spec
     guide = TensorSpec("guide", "float32", (1, 1, height // 2, width // 2))
     sigma = TensorSpec("sigma", "float32", (1, 1))
     style = TensorSpec("style", "float32", (1, len(card.styles)))
-    planes = TensorSpec("planes", "uint8", (1, len(card.planes), height, width))
+    planes = TensorSpec("planes", "uint8", (1, height // 2, width // 2, CHANNELS))
     denoised = TensorSpec("denoised", "float32", code.shape)
     picture = TensorSpec("picture", "uint8", (1, height, width, 4))
     table: dict[Part, tuple[Specs, Specs]] = {
         "encode": ((frame,), (code, guide)),
-        "denoise": ((code, guide, sigma, style), (denoised,)),
-        "decode": ((code, guide, planes, style), (picture,)),
+        "denoise": ((code, guide, sigma, style, *_adapters(card, "denoise")), (denoised,)),
+        "decode": ((code, guide, planes, style, *_adapters(card, "decode")), (picture,)),
     }
     return table[part]
+
+
+def _adapters(card: Card, part: Part) -> Specs:
+    """The slots of a part that takes adapters: low-rank pairs, sites side by side, and a scale for each."""
+    if card.adapters is None:
+        return ()
+    rows = card.adapters.slots * card.adapters.rank
+    inputs, outputs = (sum(sizes) for sizes in zip(*card.adapters.sites[part].values(), strict=True))
+    return (
+        TensorSpec("adapter_down", "float32", (rows, inputs)),
+        TensorSpec("adapter_up", "float32", (rows, outputs)),
+        TensorSpec("adapter_scale", "float32", (1, card.adapters.slots)),
+    )
 
 
 def check_arrays(specs: Specs, arrays: Mapping[str, Array], graph: str) -> None:

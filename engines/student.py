@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
@@ -11,9 +11,11 @@ from typing import Self
 import numpy as np
 
 from vivant.engines import registry
+from vivant.engines.adapters import ADAPTED, Adapter, Wardrobe, read_adapter
 from vivant.engines.card import CARD, Card
 from vivant.engines.contract import PARTS, Engine, EngineError, GraphSource, Part, Precision
-from vivant.runtime.frames import F32, U8, Array, Controls, Latent
+from vivant.engines.slots import LAYOUT
+from vivant.runtime.frames import U8, Array, Controls, Latent
 
 SHIPPED = Path(__file__).parent / "students"
 
@@ -44,7 +46,13 @@ class Student:
     method is called again."""
 
     def __init__(
-        self, card: Card, folder: Path, backend: str, precision: Precision, engines: Mapping[Part, Engine]
+        self,
+        card: Card,
+        folder: Path,
+        backend: str,
+        precision: Precision,
+        engines: Mapping[Part, Engine],
+        adapters: Iterable[Adapter] = (),
     ) -> None:
         self.card = card
         self.folder = folder
@@ -61,6 +69,14 @@ class Student:
         self._noise = np.empty_like(self._noisy)
         self._part = np.empty_like(self._noisy)
         self._seed: int | None = None
+        self.wardrobe = Wardrobe(card, adapters)
+        self._worn: dict[Part, dict[str, Array]] = {part: {} for part in ADAPTED}
+        for part, slots in self.wardrobe.parts.items():
+            self._worn[part] = {
+                "adapter_down": slots.down,
+                "adapter_up": slots.up,
+                "adapter_scale": slots.scale,
+            }
 
     @classmethod
     def load(
@@ -70,13 +86,21 @@ class Student:
         precision: Precision,
         size_px: tuple[int, int] | None,
         threads: int,
+        adapters: Iterable[Path] = (),
     ) -> Student:
         """Loads and warms up all three parts at `size_px` (width, height), None for the card's own size.
-        `backend` is a concrete name (registry.choose turns "auto" into one). Raises EngineError."""
+        `backend` is a concrete name (registry.choose turns "auto" into one); `adapters` are files that can
+        be worn. Raises EngineError."""
         folder, own = find(name_or_folder), registry.door(backend).own_student
         if own:
             folder = find(own)
         card = Card.read(folder)
+        if card.planes != LAYOUT:
+            raise EngineError(
+                f"student {card.name} paints with planes '{card.planes}', but this version has '{LAYOUT}'. "
+                "Export the student anew, or install the version of vivant that it was made with."
+            )
+        wearable = [read_adapter(path, card) for path in adapters]
         size_px = size_px or (card.default_size, card.default_size)
         module = registry.module(backend)
         engines: dict[Part, Engine] = {}
@@ -87,7 +111,7 @@ class Student:
             for engine in engines.values():
                 engine.close()
             raise
-        return cls(card, folder, backend, precision, engines)
+        return cls(card, folder, backend, precision, engines, wearable)
 
     @property
     def hash(self) -> str:
@@ -117,7 +141,7 @@ class Student:
         low, high = self.card.sigma_range
         first = min(max(controls.strength, low), high)
         self._hold_noise(controls.seed)
-        self.style_vector(controls.styles)
+        self.dress(controls)
         code = latent.code
         for step in range(controls.steps):
             sigma = np.float32(first * (1 - step / controls.steps))
@@ -126,33 +150,61 @@ class Student:
             np.add(self._noisy, self._part, out=self._noisy)
             self._sigma[0, 0] = sigma
             self._engines["denoise"].run(
-                {"code": self._noisy, "guide": latent.guide, "sigma": self._sigma, "style": self._style},
+                {
+                    "code": self._noisy,
+                    "guide": latent.guide,
+                    "sigma": self._sigma,
+                    "style": self._style,
+                    **self._worn["denoise"],
+                },
                 {"denoised": self._denoised},
             )
             code = self._denoised
         return Latent(code, latent.guide)
 
     def decode(self, latent: Latent, planes: U8, controls: Controls) -> U8:
-        """A judged latent and the planes made from its guide, u8 (1, P, H, W) -> u8 (H, W, 4) RGBA."""
-        self.style_vector(controls.styles)
+        """A judged latent and the planes made from its guide, u8 (1, H/2, W/2, CHANNELS) -> u8 (H, W, 4)
+        RGBA."""
+        self.dress(controls)
         self._engines["decode"].run(
-            {"code": latent.code, "guide": latent.guide, "planes": planes, "style": self._style},
+            {
+                "code": latent.code,
+                "guide": latent.guide,
+                "planes": planes,
+                "style": self._style,
+                **self._worn["decode"],
+            },
             {"picture": self._picture},
         )
         picture: U8 = self._picture[0]
         return picture
 
-    def style_vector(self, styles: Mapping[str, float]) -> F32:
-        """Weights by style name -> f32 (1, S) in the card's order that sum to 1; all zero is the first
-        style. Names that the student does not have count for nothing."""
-        for i, name in enumerate(self.card.styles):
-            self._style[0, i] = max(float(styles.get(name, 0.0)), 0.0)
-        total = float(self._style.sum())
-        if total > 0.0:
-            self._style /= total
-        else:
-            self._style[0, 0] = 1.0
-        return self._style
+    def dress(self, controls: Controls) -> dict[str, float]:
+        """Sets style weights and adapters for the next run; what the planes are to be made for, by style.
+
+        Weights are brought to a sum of 1; all zero is the first style; names that the student does not have
+        count for nothing. An adapter with a host stands in for the styles by its scale.
+        """
+        worn = self.wardrobe.wear(controls.adapters)
+        infos = {name: self.wardrobe.adapters[name].info for name in worn}
+        hosted = {name: scale for name, scale in worn.items() if infos[name].host is not None}
+        share = max(sum(hosted.values()), 1.0)
+        asked = {name: max(float(controls.styles.get(name, 0.0)), 0.0) for name in self.card.styles}
+        total = sum(asked.values())
+        left = max(1.0 - sum(hosted.values()), 0.0)
+        weights = (
+            {name: left * weight / total for name, weight in asked.items()}
+            if total > 0.0
+            else dict.fromkeys(asked, 0.0) | {self.card.styles[0]: left}
+        )
+        recipes = {name: weight for name, weight in weights.items() if weight > 0.0}
+        for name, scale in hosted.items():
+            host, recipe = infos[name].host, infos[name].recipe
+            weights[str(host)] += scale / share
+            paints = str(recipe or host)
+            recipes[paints] = recipes.get(paints, 0.0) + scale / share
+        self._style[0] = [weights[name] for name in self.card.styles]
+        return recipes
 
     def close(self) -> None:
         """Gives the engines back; closing twice is no error."""

@@ -41,19 +41,19 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
     import safetensors.torch
     import torch
 
-    from vivant.engines.network import House
+    from vivant.engines.house import Bank, House, Widths
 
     torch.set_num_threads(threads)  # torch knows one number for the whole process
-    network = House(styles=len(source.card.styles))
     try:
+        network = House(Widths(**source.card.trained.get("widths", {})), len(source.card.styles))
         network.load_state_dict(safetensors.torch.load(weights))
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise EngineError(
             f"{source.folder / source.card.weights.file} does not fit this version's network "
             f"({str(error).splitlines()[0]}). Export the student anew."
         ) from error
     part = network.get_submodule(source.part).eval().requires_grad_(False)
-    return TorchEngine(part, specs, f"{source.card.name}.{source.part}")
+    return TorchEngine(part, specs, f"{source.card.name}.{source.part}", Bank)
 
 
 class TorchEngine:
@@ -61,10 +61,12 @@ class TorchEngine:
 
     ran_precision = "f32"
 
-    def __init__(self, part: Any, specs: tuple[Specs, Specs], graph: str) -> None:  # Any: torch is optional
+    # Any: torch is optional
+    def __init__(self, part: Any, specs: tuple[Specs, Specs], graph: str, bank: Any) -> None:
         self.inputs, self.outputs = specs
         self._graph = graph
         self._part = part
+        self._bank = bank
 
     def run(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         import torch
@@ -74,7 +76,10 @@ class TorchEngine:
         check_arrays(self.inputs, inputs, self._graph)
         check_arrays(self.outputs, outputs, self._graph)
         with torch.inference_mode():
-            made = self._part(*(torch.from_numpy(inputs[spec.name]) for spec in self.inputs))
+            given = [torch.from_numpy(inputs[spec.name]) for spec in self.inputs]
+            if self.inputs[-1].name == "adapter_scale":
+                given[-3:] = [self._bank(*given[-3:])]
+            made = self._part(*given)
             for spec, tensor in zip(self.outputs, made if isinstance(made, tuple) else (made,), strict=True):
                 torch.from_numpy(outputs[spec.name]).copy_(tensor)
 

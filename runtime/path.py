@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from vivant.engines.contract import Precision
-from vivant.engines.planes import PlaneField
+from vivant.engines.field import PlaneField
 from vivant.engines.student import Student
 from vivant.guardrails.guard import Guard
 from vivant.runtime.condition import Condition
@@ -21,6 +21,7 @@ from vivant.runtime.supervise import RENDER, STAGE
 LOG = logging.getLogger("vivant.render")
 NO_PIXELS: Final[U8] = np.empty((0, 0, 4), np.uint8)
 HOLD_ADDRESS: Final = "/vivant/motion/hold"
+CARRY_ADDRESS: Final = "/vivant/motion/carry"
 
 
 class Stopwatch:
@@ -75,7 +76,7 @@ class Path:
             choice.student, choice.backend, choice.precision, size_px, threads=choice.threads
         )
         self.guard = Guard.load(*self.student.guard_file)
-        self.planes = PlaneField(size_px, choice.seed, tuple(self.student.card.styles))
+        self.planes = PlaneField(size_px, choice.seed)
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -84,9 +85,11 @@ class Path:
         grey = np.full((height, width, 3), 128, np.uint8)
         latent = self.student.denoise(self.student.encode(grey), Controls())
         self.guard.judge(latent, Controls())
-        style = self.student.style_vector(dict.fromkeys(self.student.card.styles, 1.0))
-        self.student.decode(latent, self.planes.update(latent.guide, style[0], 0.0), Controls())
-        self.planes.update(latent.guide, np.zeros_like(style[0]), 0.0)  # no style: forget the grey frame
+        every = Controls(styles=dict.fromkeys(self.student.card.styles, 1.0))
+        for style in self.student.card.styles:
+            self.planes.update(latent.guide, {style: 1.0})
+        self.student.decode(latent, self.planes.update(latent.guide, self.student.dress(every)), every)
+        self.planes.forget()
 
     def picture(self, frame: Frame, controls: Controls, watch: Stopwatch, serial: int) -> Picture:
         """Sense to decode for one frame. A latent that is not admitted is never decoded."""
@@ -105,8 +108,12 @@ class Path:
         drawn = NO_PIXELS
         if verdict.admits:
             watch.enter("planes")
-            style = self.student.style_vector(controls.styles)
-            planes = self.planes.update(latent.guide, style[0], number(controls, HOLD_ADDRESS, 0.9))
+            planes = self.planes.update(
+                latent.guide,
+                self.student.dress(controls),
+                number(controls, HOLD_ADDRESS, 0.9),
+                number(controls, CARRY_ADDRESS, 1.0),
+            )
             watch.leave()
             watch.enter("decode")
             drawn = self.student.decode(latent, planes, controls)

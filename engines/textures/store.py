@@ -1,7 +1,8 @@
 """What textures share: the periodic tile, u8 values, noise by frequency, and the user's cache of made ones.
 
-A canvas texture is u8 (C, T, T). An oriented one is u8 (K + 1, C, T, T): orientation k lies at k * pi / K, and
-entry K is entry 0 as seen after half a turn. Values are (u8 - 128) / 64; every tile repeats at T = 512 pixels.
+A canvas texture is u8 (C, T, T). An oriented one is u8 (K + 1, C, T, T): orientation k lies at k * pi / K,
+and entry K is entry 0 as seen after half a turn. Values are (u8 - 128) / 64; every tile repeats at T = 512
+pixels.
 """
 
 from __future__ import annotations

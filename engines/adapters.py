@@ -1,0 +1,200 @@
+"""LoRA adapters of a student: safetensors files with PEFT's names, checked, and laid into the engine's slots.
+
+A file holds `base_model.model.<part>.<site>.lora_A.weight` (rank, inputs) and `.lora_B.weight`
+(outputs, rank), and says in its metadata what it is (AdapterInfo).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vivant.engines.card import Card, Name
+from vivant.engines.contract import EngineError, Part
+from vivant.engines.slots import RECIPES
+from vivant.runtime.frames import F32
+
+SHIPPED = Path(__file__).parent / "adapters"
+ADAPTED: tuple[Part, ...] = ("denoise", "decode")
+PREFIX = "base_model.model."
+
+
+class AdapterInfo(BaseModel):
+    """An adapter's metadata. `host` is the style it was trained upon and stands in for (none: it goes with
+    every style), `recipe` the planes it paints with (none: those of the styles beside it)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    summary: str
+    student: Name
+    host: Name | None = None
+    recipe: Name | None = None
+    alpha: Annotated[float, Field(gt=0)]
+    rank: Annotated[int, Field(ge=1)]
+    made_with: str
+    license: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A checked adapter. `down` (rank, sum of inputs) and `up` (rank, sum of outputs) by part, sites side by
+    side as the engine takes them, alpha / rank already in `up`. `hash` is the sha256 of the file."""
+
+    info: AdapterInfo
+    down: Mapping[Part, F32]
+    up: Mapping[Part, F32]
+    hash: str
+
+
+def shipped_adapters() -> dict[str, Path]:
+    """The files that come with vivant, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def read_adapter(path: Path, card: Card) -> Adapter:
+    """The adapter in `path`, fitted to a student. Raises EngineError with every reason it cannot be used."""
+    tensors, metadata = _opened(path)
+    try:
+        info = AdapterInfo.model_validate_json(metadata.get("vivant", "{}"))
+    except ValidationError as error:
+        lacking = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+        raise EngineError(
+            f"{path} does not say what it is: its metadata 'vivant' lacks or has wrong: {lacking}. "
+            "Make adapters with: vivant distill adapter"
+        ) from error
+    problems = _problems(info, tensors, card)
+    if problems:
+        raise EngineError(
+            "\n".join([f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", *problems])
+        )
+    assert card.adapters is not None
+    down: dict[Part, F32] = {}
+    up: dict[Part, F32] = {}
+    for part in ADAPTED:
+        sites = card.adapters.sites[part]
+        down[part] = np.concatenate(
+            [_site(tensors, part, s, "A", info.rank, i) for s, (i, _) in sites.items()], 1
+        )
+        up[part] = np.concatenate(
+            [
+                _site(tensors, part, s, "B", info.rank, o).T * (info.alpha / info.rank)
+                for s, (_, o) in sites.items()
+            ],
+            1,
+        )
+    return Adapter(info, down, up, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _site(tensors: Mapping[str, F32], part: str, site: str, letter: str, rank: int, size: int) -> F32:
+    """One matrix, A (rank, inputs) or B (outputs, rank); zero for a site that the file leaves alone."""
+    found = tensors.get(f"{PREFIX}{part}.{site}.lora_{letter}.weight")
+    if found is None:
+        return np.zeros((rank, size) if letter == "A" else (size, rank), np.float32)
+    return found.reshape(found.shape[:2])
+
+
+def _problems(info: AdapterInfo, tensors: Mapping[str, F32], card: Card) -> list[str]:
+    if card.adapters is None:
+        return [f"  student {card.name} takes no adapters"]
+    found = []
+    if info.student != card.name:
+        found.append(f"  student: it was made for {info.student}, and this is {card.name}")
+    if info.rank > card.adapters.rank:
+        found.append(f"  rank: {info.rank}, but a slot of {card.name} holds {card.adapters.rank}")
+    if info.host is not None and info.host not in card.styles:
+        found.append(f"  host: style '{info.host}' is none of {', '.join(card.styles)}")
+    if info.recipe is not None and info.recipe not in RECIPES:
+        found.append(f"  recipe: '{info.recipe}' is none of {', '.join(RECIPES)}")
+    known = {}
+    for part in ADAPTED:
+        for site, (inputs, outputs) in card.adapters.sites[part].items():
+            known[f"{PREFIX}{part}.{site}.lora_A.weight"] = (info.rank, inputs)
+            known[f"{PREFIX}{part}.{site}.lora_B.weight"] = (outputs, info.rank)
+    for name, tensor in tensors.items():
+        if name not in known:
+            found.append(f"  {name}: {card.name} has no such layer to adapt")
+        elif tensor.shape[:2] != known[name] or tensor.size != np.prod(known[name]):
+            found.append(f"  {name}: shape {tensor.shape}, and {known[name]} is needed")
+        elif not np.isfinite(tensor).all():
+            found.append(f"  {name}: holds NaN or infinity")
+    if not tensors:
+        found.append("  it holds no layer at all")
+    return found
+
+
+@dataclass(slots=True)
+class Slots:
+    """The engine's adapter inputs for one part, as arrays that stay where they are."""
+
+    down: F32
+    up: F32
+    scale: F32
+
+
+class Wardrobe:
+    """The slots of one student, and which adapter hangs in which. One thread.
+
+    `wear` takes scales by name and hands them to the slots: an adapter keeps its slot while it is worn, the
+    heaviest ones are worn when there are more than slots. Filling a slot copies some ten kilobytes.
+    """
+
+    def __init__(self, card: Card, adapters: Iterable[Adapter]) -> None:
+        self.adapters = {adapter.info.name: adapter for adapter in adapters}
+        self.parts: dict[Part, Slots] = {}
+        count = card.adapters.slots if card.adapters else 0
+        self._names: list[str | None] = [None] * count
+        if card.adapters is not None:
+            rank = self._rank = card.adapters.rank
+            for part in ADAPTED:
+                inputs, outputs = (sum(n) for n in zip(*card.adapters.sites[part].values(), strict=True))
+                rows = count * rank
+                self.parts[part] = Slots(
+                    *(np.zeros(s, np.float32) for s in ((rows, inputs), (rows, outputs), (1, count)))
+                )
+
+    def wear(self, scales: Mapping[str, float]) -> dict[str, float]:
+        """The adapters that are worn now and their scales in [0, 1]; names it does not know count for
+        nothing."""
+        asked = {
+            name: min(max(float(s), 0.0), 1.0)
+            for name, s in scales.items()
+            if name in self.adapters and s > 0
+        }
+        worn = dict(sorted(asked.items(), key=lambda item: -item[1])[: len(self._names)])
+        for slot, name in enumerate(self._names):
+            if name not in worn:
+                self._names[slot] = None
+        for name in worn:
+            if name not in self._names:
+                self._fill(self._names.index(None), name)
+        for slots in self.parts.values():
+            slots.scale[0] = [worn.get(name, 0.0) if name else 0.0 for name in self._names]
+        return worn
+
+    def _fill(self, slot: int, name: str) -> None:
+        self._names[slot] = name
+        adapter = self.adapters[name]
+        first, rank = slot * self._rank, adapter.info.rank
+        for part, slots in self.parts.items():
+            for held, given in ((slots.down, adapter.down[part]), (slots.up, adapter.up[part])):
+                held[first : first + self._rank] = 0
+                held[first : first + rank] = given
+
+
+def _opened(path: Path) -> tuple[dict[str, F32], dict[str, str]]:
+    """Tensors and metadata of a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: np.asarray(file.get_tensor(name), np.float32) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (OSError, SafetensorError, TypeError) as error:
+        raise EngineError(f"{path} is no safetensors file that can be read ({error})") from error
