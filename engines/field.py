@@ -25,7 +25,7 @@ from vivant.engines.textures.store import ORIENTATIONS, TILE_PX, UNIT, ZERO, blo
 from vivant.engines.textures.strokes import stroke_bank
 from vivant.engines.textures.tesserae import tesserae_tile
 from vivant.engines.textures.turing import turing_tile
-from vivant.runtime.frames import F32, U8
+from vivant.runtime.frames import F32, U8, Array
 
 TILES: Mapping[str, Callable[[], U8]] = {
     "canvas": canvas_tile,
@@ -39,7 +39,7 @@ TILES: Mapping[str, Callable[[], U8]] = {
 BANKS: Mapping[str, Callable[[], U8]] = {"hatch": hatch_bank, "stroke": stroke_bank, "grain": grain_bank}
 
 WHOLE_FROM = 0.4  # the weight from which a style's planes are what the painters had
-_HALF = TILE_PX // 2
+_HALF = TILE_PX // 2  # a power of two
 _PRIOR = 0.0015  # strength of the wandering direction where the guide is flat: above camera noise, below skin
 _SURE = 0.02  # tangent strength that is half sure
 _KEPT = 0.96  # share of the drift that stays from frame to frame: what was carried slips back in a second
@@ -84,9 +84,10 @@ class PlaneField:
         repeat = (-(-height // 4 // 256), -(-width // 4 // 256), 1)
         self._prior = -_PRIOR * np.ascontiguousarray(np.tile(wander, repeat)[: height // 4, : width // 4])
         self._held: F32 | None = None
-        self._still = self._rows % _HALF * _HALF + self._columns % _HALF
+        self._still = (self._rows & (_HALF - 1)) * _HALF + (self._columns & (_HALF - 1))
         self._shown: dict[str, tuple[str, float]] = {}
         self._carried = False
+        self._taken: dict[int, Array] = {}
         self._motion = _Motion((width // 4, height // 4))
 
     def update(self, guide: F32, weights: Mapping[str, float], hold: float = 0.0, carry: float = 1.0) -> U8:
@@ -104,17 +105,18 @@ class PlaneField:
         rows, columns = self._rows, self._columns
         if moved is not None:
             rows, columns = rows - moved[..., 1], columns - moved[..., 0]
-        rows, columns = rows % _HALF, columns % _HALF
+        rows, columns = rows & (_HALF - 1), columns & (_HALF - 1)
         flat = rows * _HALF + columns
         oriented = (rows * (ORIENTATIONS + 1) + entry) * _HALF + columns
         for group, (source, gain) in wanted.items():
-            fresh = moved is not None or self._shown.get(group) != (source, gain)
+            same = self._shown.get(group) == (source, gain)
             if group in ORIENTED:
                 self._gather(group, BANKS[source](), oriented, gain)
-            elif fresh:
+            elif group == CANVAS and not same:
+                self._gather(group, _tile(source), self._still, gain)
+            elif group != CANVAS and (moved is not None or self._carried or not same):
                 self._gather(group, _tile(source), flat, gain)
-        # a texture that was carried is laid anew on the canvas by the next call that carries nothing
-        self._shown = dict.fromkeys(wanted, ("", 0.0)) if moved is not None else wanted
+        self._shown, self._carried = wanted, moved is not None
         return self.planes
 
     def forget(self) -> None:
@@ -126,7 +128,10 @@ class PlaneField:
         item = bank.shape[-1]
         whole = ITEMS[min(item, 16)]
         parts = bank.reshape(-1, item).view(whole)
-        taken = np.take(parts, index, axis=0, mode="clip")
+        taken = self._taken.get(item)
+        if taken is None:
+            taken = self._taken[item] = np.empty((*index.shape, *parts.shape[1:]), whole)
+        np.take(parts, index, axis=0, out=taken, mode="clip")  # "raise" would buffer the output
         if gain < 1.0:
             pixels = taken.view(np.uint8)
             cv2.convertScaleAbs(pixels, pixels, gain, ZERO * (1.0 - gain))
