@@ -1,4 +1,4 @@
-"""A drawn person's shape: a head of melted ellipsoids on a body of capsules, in units of half a head's height.
+"""A drawn person's shape: a head of ellipsoids on a body of capsules. Half a head's height is the unit.
 
 The head's middle is the origin, its chin at y = -1, the shoulders at -2, the feet at -14; the body faces +z.
 """
@@ -15,6 +15,7 @@ from vivant.runtime.frames import F32
 
 HAIRCUTS: Final = ("short", "long", "bob", "bun", "curls", "bald", "scarf", "cap")
 HAIRCUT_SHARES: Final = (0.30, 0.20, 0.12, 0.10, 0.09, 0.07, 0.06, 0.06)
+BOUND, MARGIN = 1.6, 0.4  # a ball that every head lies in; outside it and this far away no one looks closely
 Part = Literal["top", "legs", "skin", "shoes"]
 
 
@@ -60,7 +61,8 @@ class Head:
         brow = ellipsoid(q, (0.06, -0.34, 1.0), (0.60, 0.98, 0.80))
         if self.haircut == "curls":
             wave = 0.035 * np.sin(13 * q[:, 0]) * np.sin(13 * q[:, 1] + 1) * np.sin(13 * q[:, 2])
-            return carved(ellipsoid(q, (0, 0.40, -0.24), (1.06, 0.98, 1.0)), brow, 0.12) + wave
+            ball = carved(ellipsoid(q, (0, 0.40, -0.24), (1.06, 0.98, 1.0)), brow, 0.12)
+            return np.asarray(ball + wave, dtype=np.float32)
         if self.haircut == "cap":
             crown = carved(ellipsoid(q, (0, 0.36, -0.14), (0.82, 0.80, 0.95)), q[:, 1] - 0.28, 0.05)
             return melted(crown, ellipsoid(q, (0, 0.36, 0.72), (0.52, 0.06, 0.52)), 0.08)
@@ -74,6 +76,14 @@ class Head:
         if self.haircut == "bun":
             d = melted(d, ellipsoid(q, (0, 1.02, -0.62), (0.34, 0.32, 0.34)), 0.1)
         return carved(d, brow, 0.08)
+
+    def distance(self, p: F32) -> F32:
+        """Distances (n,) of points (n, 3) to flesh and hair; far away only a bound of it."""
+        d = np.asarray(np.sqrt((p * p).sum(-1)) - BOUND, dtype=np.float32)
+        near = np.flatnonzero(d < MARGIN)
+        q = self.own(p[near])
+        d[near] = np.minimum(self.skin(q), self.hair(q))
+        return d
 
     def own(self, p: F32) -> F32:
         """Points (n, 3) in the head's own frame."""
@@ -122,15 +132,16 @@ def body(rng: np.random.Generator, yaw: float, walking: bool, bare_arms: bool, s
     """Somebody who stands or walks, turned by `yaw`."""
     wide = rng.uniform(0.85, 1.15)
     rows: list[tuple[tuple[float, ...], tuple[float, ...], float, float, Part]] = [
-        ((0, -0.7, -0.18), (0, -1.7, -0.35), 0.36, 0.40, "skin"),
-        ((-0.8 * wide, -2.75, -0.3), (0.8 * wide, -2.75, -0.3), 0.74, 0.74, "top"),
-        ((0, -3.4, -0.3), (0, -5.7, -0.3), 0.98 * wide, 0.92 * wide, "top"),
+        ((0, -0.7, -0.18), (0, -1.6, -0.35), 0.38, 0.44, "skin"),
+        ((-0.62 * wide, -2.55, -0.3), (0.62 * wide, -2.55, -0.3), 0.66, 0.66, "top"),
+        ((0, -2.9, -0.3), (0, -5.7, -0.3), 1.0 * wide, 0.88 * wide, "top"),
         ((-0.45 * wide, -6.2, -0.3), (0.45 * wide, -6.2, -0.3), 0.78, 0.78, "legs"),
     ]
     stride = rng.uniform(0.15, 0.6) if walking else rng.uniform(-0.06, 0.06)
+    stride *= 0.6 if skirt else 1.0
     raised = rng.random() < 0.3
     for side in (-1.0, 1.0):
-        rows.append(((side * 0.2, -1.45, -0.38), (side * 1.35 * wide, -2.0, -0.35), 0.28, 0.42, "top"))
+        rows.append(((side * 0.2, -1.45, -0.38), (side * 1.15 * wide, -1.95, -0.35), 0.28, 0.44, "top"))
         out = rng.uniform(0.08, 0.3)
         swing = stride * side * -1.1 + rng.normal(0, 0.05)
         if raised and side > 0:
@@ -154,7 +165,7 @@ def body(rng: np.random.Generator, yaw: float, walking: bool, bare_arms: bool, s
 def _arm(
     side: float, wide: float, out: float, swing: float, bend: float, bare: bool
 ) -> list[tuple[tuple[float, ...], tuple[float, ...], float, float, Part]]:
-    shoulder = np.array([side * 1.5 * wide, -2.15, -0.3])
+    shoulder = np.array([side * 1.3 * wide, -2.1, -0.3])
     upper = np.array([side * np.sin(out), -np.cos(out) * np.cos(swing), np.sin(swing)])
     elbow = shoulder + 2.3 * upper
     lower = upper + np.array([-0.35 * side * np.sin(out), 0.25 * bend * np.sin(out), 0.8 * bend])
@@ -178,7 +189,7 @@ def _leg(
     toe = ankle + np.array([0.1 * side, -0.25, 0.85])
     cloth: Part = "skin" if bare else "legs"
     return [
-        (tuple(hip), tuple(knee), 0.72, 0.50, cloth if bare else "legs"),
+        (tuple(hip), tuple(knee), 0.55 if bare else 0.72, 0.46, cloth),
         (tuple(knee), tuple(ankle), 0.48, 0.30, cloth),
         (tuple(ankle), tuple(toe), 0.30, 0.20, "shoes"),
     ]

@@ -34,7 +34,7 @@ def dyed(rng: np.random.Generator) -> Colour:
 
 def skin(rng: np.random.Generator) -> Colour:
     """From deep brown to pale, along the line that human skin keeps to."""
-    t = rng.random()
+    t = rng.random() ** 0.75
     dark, pale = np.array([0.27, 0.16, 0.11]), np.array([0.94, 0.76, 0.65])
     middle = np.array([0.74, 0.51, 0.37])
     tone = dark + (middle - dark) * 2 * t if t < 0.5 else middle + (pale - middle) * (2 * t - 1)

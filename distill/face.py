@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vivant.distill import colours
 from vivant.distill.colours import Colour
 from vivant.runtime.frames import F32
 
+Floats = NDArray[np.floating[Any]]
 EYE = (0.285, 0.06)  # where an eye is, in head units
 
 
@@ -28,16 +31,18 @@ class Features:
     glasses: float
 
 
-def features(rng: np.random.Generator) -> Features:
+def features(rng: np.random.Generator, bearded: bool) -> Features:
     return Features(
         gaze=(rng.normal(0, 0.025), rng.normal(0, 0.012)),
         opening=rng.uniform(0.055, 0.085),
-        iris=colours.hsv(rng.choice([0.06, 0.07, 0.09, 0.33, 0.58]), rng.uniform(0.3, 0.8), rng.uniform(0.2, 0.6)),
+        iris=colours.hsv(
+            rng.choice([0.06, 0.07, 0.09, 0.33, 0.58]), rng.uniform(0.3, 0.8), rng.uniform(0.2, 0.6)
+        ),
         brow=rng.uniform(0.018, 0.045),
         smile=rng.normal(0.25, 0.45),
         mouth_open=max(0.0, rng.normal(-0.01, 0.035)),
         rouge=rng.uniform(0.2, 0.9),
-        beard=rng.uniform(0.4, 0.95) if rng.random() < 0.16 else 0.0,
+        beard=rng.uniform(0.4, 0.95) if bearded and rng.random() < 0.2 else 0.0,
         glasses=rng.uniform(0.018, 0.035) if rng.random() < 0.16 else 0.0,
     )
 
@@ -52,7 +57,7 @@ def painted_face(marks: Features, q: F32, skin: Colour, hair: Colour) -> F32:
     colour = np.tile(flesh, (len(q), 1))
     blush = 0.30 * marks.rouge * np.exp(-(((x - 0.38) / 0.2) ** 2) - ((y + 0.22) / 0.2) ** 2) * front
     nose = 0.20 * np.exp(-((x / 0.14) ** 2) - ((y + 0.27) / 0.12) ** 2) * front
-    colour = _over(colour, red, blush + nose)
+    colour = _over(colour, red, np.asarray(blush + nose, dtype=np.float32))
     if marks.beard:
         chin = _soft(-0.36 - y + 0.35 * (x - 0.2), 0.25) * _soft(z + 0.05, 0.2)
         moustache = np.exp(-(((y + 0.44) / 0.055) ** 2)) * (x < 0.26) * front
@@ -76,7 +81,10 @@ def _eyes(marks: Features, colour: F32, q: F32, dark: F32, front: F32) -> F32:
     side = np.sign(q[:, 0])
     u, v = np.abs(q[:, 0]) - EYE[0], q[:, 1] - EYE[1]
     almond = 1 - (u / 0.145) ** 2
-    upper, lower = marks.opening * np.clip(almond, 0, None) ** 0.7, marks.opening * 0.75 * np.clip(almond, 0, None)
+    upper, lower = (
+        marks.opening * np.clip(almond, 0, None) ** 0.7,
+        marks.opening * 0.75 * np.clip(almond, 0, None),
+    )
     inside = _soft(np.minimum(upper - v, v + lower), 0.02) * (almond > 0) * front
     socket = np.exp(-((u / 0.2) ** 2) - ((v - 0.02) / 0.13) ** 2) * front
     colour = _over(colour, dark, 0.30 * socket)
@@ -106,13 +114,13 @@ def _lips(marks: Features, colour: F32, q: F32, red: F32, dark: F32, front: F32)
     hollow = _soft(gap / 2 + 0.010 - np.abs(y + gap / 2), 0.014) * (x < 0.215) * front
     inner = np.where((y > -0.6 * gap - 0.004) & (gap > 0.02), 0.75, 0.0)[:, None]
     inside = dark * 0.25 + inner * np.array([0.85, 0.83, 0.80], np.float32)
-    return colour + (0.9 * hollow)[:, None] * (inside - colour)
+    return _over(colour, inside, 0.9 * hollow)
 
 
-def _soft(x: F32, width: float) -> F32:
+def _soft(x: Floats, width: float) -> F32:
     """0 below, 1 above zero, over `width`."""
     return np.asarray(np.clip(0.5 + x / width, 0, 1), dtype=np.float32)
 
 
-def _over(colour: F32, other: F32, share: F32) -> F32:
+def _over(colour: Floats, other: Floats, share: Floats) -> F32:
     return np.asarray(colour + share[:, None] * (other - colour), dtype=np.float32)

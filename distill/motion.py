@@ -12,7 +12,7 @@ import numpy as np
 from vivant.distill.people import portrait
 from vivant.distill.sources import Sources
 from vivant.distill.stage import performer
-from vivant.distill.structures import photograph, plain_structure
+from vivant.distill.structures import photograph, plain_structure, scaled, walkers
 from vivant.distill.weather import weather
 from vivant.runtime.frames import F32, U8
 
@@ -97,20 +97,8 @@ def walking(sources: Sources, rng: np.random.Generator, size_px: int) -> list[F3
     """Two successive frames of the clip; the first is seen twice."""
     if not sources.film:
         return dancing(sources, rng, size_px)
-    first = 2 * int(rng.integers(len(sources.film) // 2))
-    room = min(sources.film[first].shape[:2])
-    side = int(rng.uniform(min(200, room), room))
-    height, width = sources.film[first].shape[:2]
-    y, x = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
-    how = cv2.INTER_AREA if side > size_px else cv2.INTER_CUBIC
-    both = [
-        np.asarray(
-            cv2.resize(frame[y : y + side, x : x + side], (size_px, size_px), interpolation=how),
-            dtype=np.float32,
-        )
-        / np.float32(255)
-        for frame in sources.film[first : first + 2]
-    ]
+    first, square = walkers(sources, rng)
+    both = [scaled(frame, square, size_px) for frame in sources.film[first : first + 2]]
     return [both[0], *both]
 
 

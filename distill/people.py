@@ -16,9 +16,10 @@ from vivant.distill.solids import Seen, look, melted
 from vivant.runtime.frames import F32
 
 NEAR, FAR = 2.6, -2.4
-TRACED_PX: Final = 120  # a person is traced at most so high, and enlarged
-MELT: Final = 0.14
-ROOM: Final = 0.6
+TRACED_PX: Final = 100  # a person is traced at most so high, and enlarged
+COVERED: Final = ("scarf", "cap")  # cloth, not hair
+FOLDS: Final = 0.17
+MELT: Final = 0.11
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Person:
     body: Body
     skin: Colour
     hair: Colour
+    cover: Colour | None
     cloth: dict[Part, Colour]
     stripes: float
 
@@ -47,10 +49,8 @@ class Person:
         """Distances (n,) of points (n, 3), without what lies below `bottom`."""
         each = self.body.above(bottom).distances(p)
         least = each.min(1, keepdims=True)
-        trunk = least[:, 0] - MELT * np.log(np.exp((least - each) / MELT).sum(1)) * 0.5
-        q = self.head.own(p)
-        flesh = melted(np.asarray(trunk, dtype=np.float32), self.head.skin(q), 0.12)
-        return np.minimum(flesh, self.head.hair(q))
+        trunk = least[:, 0] - MELT * np.log(np.exp((least - each) / MELT).sum(1))
+        return melted(np.asarray(trunk, dtype=np.float32), self.head.distance(p), 0.08)
 
 
 def light(rng: np.random.Generator) -> Light:
@@ -61,7 +61,7 @@ def light(rng: np.random.Generator) -> Light:
     if chance < 0.12:
         side = math.pi - side * 0.6
     key = np.array([math.sin(side) * math.cos(up), math.sin(up), math.cos(side) * math.cos(up)], np.float32)
-    strong = rng.uniform(0.7, 1.6)
+    strong = rng.uniform(0.8, 1.9)
     warm = np.array(colours.hsv(rng.normal(0.09, 0.04), rng.uniform(0.0, 0.4), 1.0), np.float32)
     cool = np.array(colours.hsv(rng.normal(0.6, 0.1), rng.uniform(0.05, 0.5), 1.0), np.float32)
     if rng.random() < 0.12:
@@ -88,20 +88,25 @@ def person(rng: np.random.Generator, towards: float = 0.5, walking: bool = False
         nose=rng.uniform(0.82, 1.18),
         lips=rng.uniform(0.8, 1.3),
     )
-    covered = haircut in ("scarf", "cap")
     return Person(
         head=head,
-        features=features(rng),
+        features=features(rng, bearded=haircut not in ("long", "scarf", "bun")),
         body=body(rng, yaw, walking, bare, skirt),
         skin=skin,
-        hair=colours.dyed(rng) if covered else colours.hair(rng),
-        cloth={"top": top, "legs": legs, "skin": skin, "shoes": colours.hsv(first, 0.3, rng.uniform(0.05, 0.5))},
+        hair=colours.hair(rng),
+        cover=colours.dyed(rng) if haircut in COVERED else None,
+        cloth={
+            "top": top,
+            "legs": legs,
+            "skin": skin,
+            "shoes": colours.hsv(first, 0.3, rng.uniform(0.05, 0.5)),
+        },
         stripes=rng.uniform(2.0, 5.0) if rng.random() < 0.2 else 0.0,
     )
 
 
 def draw(image: F32, who: Person, x_px: float, y_px: float, unit_px: float, lit: Light) -> None:
-    """Draw somebody into `image` f32 (H, W, 3) sRGB, the head's middle at (x, y), half a head `unit_px` high."""
+    """Draw somebody into `image` f32 (H, W, 3) sRGB: the head's middle at (x, y), half a head `unit_px`."""
     height, width = image.shape[:2]
     left, right = max(0, int(x_px - 4.6 * unit_px)), min(width, int(x_px + 4.6 * unit_px))
     top, bottom = max(0, int(y_px - 5.2 * unit_px)), min(height, int(y_px + 14.8 * unit_px))
@@ -127,6 +132,7 @@ def _shaded(who: Person, seen: Seen, lit: Light, bottom: float) -> F32:
     out = np.zeros((seen.cover.size, 3), np.float32)
     p, n = seen.points.reshape(-1, 3)[there], seen.normals.reshape(-1, 3)[there]
     albedo, gloss, tender = _material(who, p, bottom)
+    n = _folded(n, p, _step(-1.35 - p[:, 1], 0.3) * (1 - tender))
     shadow, hollow = seen.shadow.ravel()[there, None], seen.hollow.ravel()[there, None]
     facing = (n @ lit.key)[:, None]
     wrapped = np.clip((facing + tender * np.array([0.32, 0.14, 0.08])) / (1 + 0.3 * tender), 0, None)
@@ -146,7 +152,7 @@ def _material(who: Person, p: F32, bottom: float) -> tuple[F32, F32, F32]:
     """Albedo (n, 3) sRGB, gloss (n, 1), and how much light wanders in it as in skin (n, 1)."""
     limbs = who.body.above(bottom)
     each = limbs.distances(p)
-    share = np.exp((each.min(1, keepdims=True) - each) / 0.05)
+    share = np.exp((each.min(1, keepdims=True) - each) / 0.02)
     share /= share.sum(1, keepdims=True)
     cloth = np.array([who.cloth[part] for part in limbs.parts], np.float32)
     colour = share @ cloth
@@ -160,11 +166,30 @@ def _material(who: Person, p: F32, bottom: float) -> tuple[F32, F32, F32]:
     colour = colour + on_head * (face - colour)
     tender = flesh + on_head * (1 - flesh)
     on_hair = _step(np.minimum(head, each.min(1)) - hair, 0.03)
-    strands = 0.80 + 0.35 * np.sin(31 * np.arctan2(q[:, 0], q[:, 2]) + 5 * np.sin(3 * q[:, 1]))[:, None] ** 2
-    colour = colour + on_hair * (np.array(who.hair, np.float32) * strands - colour)
+    colour = colour + on_hair * (np.array(who.cover or who.hair, np.float32) * _strands(who, q) - colour)
     tender = tender * (1 - on_hair)
     gloss = 0.06 + 0.16 * tender + 0.22 * on_hair
     return np.clip(colour, 0.01, 1), gloss, tender
+
+
+def _strands(who: Person, q: F32) -> F32:
+    """Hair in locks (n, 1); cloth has none."""
+    if who.cover:
+        return np.ones((len(q), 1), np.float32)
+    around = np.arctan2(q[:, 0], q[:, 2]) + 0.15 * np.sin(3 * q[:, 1] + 2 * q[:, 0])
+    locks = np.sin(9 * around + 2 * np.sin(5 * q[:, 1])) + np.sin(23 * around + 1) + 0.7 * np.sin(47 * around)
+    return np.asarray(1.0 + 0.11 * locks[:, None], dtype=np.float32)
+
+
+def _folded(n: F32, p: F32, cloth: F32) -> F32:
+    """Normals of cloth in folds; `cloth` (n, 1) says where there is any."""
+    x, y = p[:, 0], p[:, 1]
+    fold = np.stack(
+        [np.cos(2.2 * y + 2.6 * x + 1.5 * np.sin(1.7 * y)), np.sin(3.1 * y - 1.7 * x + np.sin(2.3 * x))], -1
+    )
+    bent = n.copy()
+    bent[:, :2] += FOLDS * cloth * fold.astype(np.float32)
+    return np.asarray(bent / np.linalg.norm(bent, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def _step(x: F32, soft: float) -> F32:
@@ -174,7 +199,7 @@ def _step(x: F32, soft: float) -> F32:
 def portrait(rng: np.random.Generator, size_px: int, ground: F32 | None = None) -> F32:
     """A head, or head and shoulders, or half a figure, before `ground` f32 (S, S, 3) or a soft wash."""
     image = _wash(rng, size_px) if ground is None else ground.copy()
-    unit = size_px * math.exp(rng.uniform(math.log(0.10), math.log(0.40)))
+    unit = size_px * math.exp(rng.uniform(math.log(0.12), math.log(0.42)))
     x = size_px * rng.uniform(0.36, 0.64)
     y = size_px * rng.uniform(0.42, 0.50) if unit > 0.25 * size_px else size_px * rng.uniform(0.22, 0.42)
     draw(image, person(rng, towards=0.92), x, y, unit, light(rng))

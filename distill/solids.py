@@ -23,17 +23,19 @@ SHADOW_STEPS: Final = 7
 def ellipsoid(p: F32, middle: tuple[float, float, float], radii: tuple[float, float, float]) -> F32:
     """About the distance from points (n, 3), (n,)."""
     size = np.array(radii, np.float32)
-    q = (p - np.array(middle, np.float32)) / size
-    one, two = np.sqrt((q * q).sum(-1)), np.sqrt(((q / size) ** 2).sum(-1)) + 1e-9
+    q2 = ((p - np.array(middle, np.float32)) / size) ** 2
+    one, two = np.sqrt(q2 @ np.ones(3, np.float32)), np.sqrt(q2 @ size**-2) + 1e-9
     return np.asarray(one * (one - 1) / two, dtype=np.float32)
 
 
 def capsules(p: F32, starts: F32, ends: F32, start_r: F32, end_r: F32) -> F32:
     """Distances (n, m) from points (n, 3) to tapered capsules between `starts` and `ends` (m, 3)."""
     way = ends - starts
-    away = p[:, None] - starts[None]
-    t = np.clip((away * way).sum(-1) / ((way * way).sum(-1) + 1e-9), 0, 1)
-    reach = np.sqrt(((away - t[..., None] * way) ** 2).sum(-1))
+    long2 = (way * way).sum(-1) + 1e-9
+    along = p @ way.T - (starts * way).sum(-1)
+    t = np.clip(along / long2, 0, 1)
+    away2 = (p * p).sum(-1)[:, None] - 2 * (p @ starts.T) + (starts * starts).sum(-1)
+    reach = np.sqrt(np.maximum(away2 + t * (t * long2 - 2 * along), 0))
     return np.asarray(reach - start_r - (end_r - start_r) * t, dtype=np.float32)
 
 
@@ -70,8 +72,13 @@ class Seen:
 
 
 def look(
-    distance: Distance, box: tuple[float, float, float, float], near: float, far: float, size: tuple[int, int],
-    key: F32, coarse: int,
+    distance: Distance,
+    box: tuple[float, float, float, float],
+    near: float,
+    far: float,
+    size: tuple[int, int],
+    key: F32,
+    coarse: int,
 ) -> Seen:
     """Look along -z at the window `box` (left, bottom, right, top) from z `near` to z `far`, on a picture
     (width, height). Traced on one of `coarse` x `coarse` pixels, enlarged smoothly. `key` (3,) points to the
