@@ -47,9 +47,9 @@ from vivant.distill.shards import (
     write_manifest,
     write_shard,
 )
-from vivant.distill.sources import Sources, gather, open_sources
+from vivant.distill.sources import Sources, gather, material_of, open_sources
 from vivant.distill.structures import training_structure
-from vivant.distill.teachers import PAINTERS, guide_of, paint_with
+from vivant.distill.teachers import PAINTERS, guide_of, paint_with, painter
 from vivant.engines.field import PlaneField
 from vivant.runtime.frames import U8, VivantError
 
@@ -65,11 +65,12 @@ THREES: Final = 0.2  # share of the blends that are of three styles
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One shard to be painted."""
+    """One shard to be painted, and the digest of what it is painted by."""
 
     pool: Path
     name: str
     index: int
+    digest: Mapping[str, str]
 
 
 class Progress(Protocol):
@@ -160,8 +161,9 @@ def paint_shard(name: str, index: int, sources: Sources) -> tuple[list[Item], di
 _sources: Sources | None = None  # of this worker, opened once
 
 
-def _begin(clip: Path | None, archive: Path | None) -> None:
-    """A worker begins. An interrupt is its parent's affair, and it ends with its parent."""
+def _begin(clip: Path | None, archive: Path | None, styles: Iterable[str]) -> None:
+    """A worker begins. An interrupt is its parent's affair, and it ends with its parent. Painters are
+    imported now: whatever is edited later is not what the digest tells of."""
     global _sources
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -169,6 +171,8 @@ def _begin(clip: Path | None, archive: Path | None) -> None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)
     _sources = open_sources(clip, archive)
+    for style in styles:
+        painter(style)
 
 
 def _end_with(parent: BaseProcess) -> None:
@@ -182,19 +186,17 @@ def _work(job: Job) -> Job:
     items, arrays = paint_shard(job.name, job.index, _sources)
     hashes = {kind: sha256(array) for kind, array in arrays.items()}
     seconds = round(time.perf_counter() - start, 2)
-    digest = digest_of(styles_of(job.name))
-    write_shard(job.pool, Shard(job.name, job.index, tuple(items), seconds, hashes, digest), arrays)
+    write_shard(job.pool, Shard(job.name, job.index, tuple(items), seconds, hashes, job.digest), arrays)
     return job
 
 
-def refuse_others(pool: Path, name: str) -> None:
+def refuse_others(pool: Path, name: str, now: Mapping[str, str]) -> None:
     """Raises PoolError when shards of this folder were made by other sources."""
-    now = digest_of(styles_of(name))
     for folder in shards_in(pool, name).values():
         then = read_shard(folder).digest
         if changed := sorted(key for key in {*now, *then} if now.get(key) != then.get(key)):
             raise PoolError(
-                f"{folder} was painted by other sources: {', '.join(changed)} changed since. "
+                f"{folder} was painted by others: {', '.join(changed)} changed since. "
                 f"Give another --out, or --anew to remove the shards of {name} and paint them again"
             )
 
@@ -212,17 +214,20 @@ def paint_pool(
     """Paint what is missing of the first `shards` shards of each folder, lowest numbers first; how many
     were painted. Raises VivantError when a folder is of other painters or a worker ends early."""
     names = list(names)
+    pictures = {"the pictures and the clip": material_of(clip, archive).digest()}
+    digests = {name: digest_of(styles_of(name)) | pictures for name in names}
     for name in names:
         sweep(pool, name)
-        _check(pool, name, anew)
+        _check(pool, name, digests[name], anew)
     numbered = itertools.product(range(shards), names)
-    jobs = [Job(pool, name, i) for i, name in numbered if not folder_of(pool, name, i).exists()]
+    jobs = [
+        Job(pool, name, i, digests[name]) for i, name in numbered if not folder_of(pool, name, i).exists()
+    ]
     total = shards * len(names)
-    if jobs and archive is None:
-        gather(clip)  # what is missing is told here, before there are workers
+    styles = tuple({style for job in jobs for style in styles_of(job.name)})
     for thread_count in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[thread_count] = "1"  # for the workers: one core each
-    with _workers(min(workers, max(1, len(jobs))), clip, archive) as executor:
+    with _workers(min(workers, max(1, len(jobs))), clip, archive, styles) as executor:
         tasks = [executor.submit(_work, job) for job in jobs]
         try:
             for done, task in enumerate(as_completed(tasks), total - len(jobs) + 1):
@@ -238,9 +243,9 @@ def paint_pool(
     return len(jobs)
 
 
-def _check(pool: Path, name: str, anew: bool) -> None:
+def _check(pool: Path, name: str, digest: Mapping[str, str], anew: bool) -> None:
     try:
-        refuse_others(pool, name)
+        refuse_others(pool, name, digest)
     except PoolError:
         if not anew:
             raise
@@ -248,10 +253,12 @@ def _check(pool: Path, name: str, anew: bool) -> None:
 
 
 @contextmanager
-def _workers(count: int, clip: Path | None, archive: Path | None) -> Iterator[ProcessPoolExecutor]:
+def _workers(
+    count: int, clip: Path | None, archive: Path | None, styles: Iterable[str]
+) -> Iterator[ProcessPoolExecutor]:
     """Spawned workers. When anything ends early, shards in hand are finished and the others left."""
     spawn = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(count, spawn, _begin, (clip, archive))
+    executor = ProcessPoolExecutor(count, spawn, _begin, (clip, archive, styles))
     try:
         yield executor
     finally:

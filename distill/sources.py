@@ -6,6 +6,7 @@ neither library.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tempfile
 from collections.abc import Mapping
@@ -67,6 +68,13 @@ class Material:
             file.flush()
             return _frames(Path(file.name), start, stop)
 
+    def digest(self) -> str:
+        """A short hash of all files; with another clip it is another."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.files.items()):
+            digest.update(name.encode() + content.tobytes())
+        return digest.hexdigest()[:16]
+
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
@@ -116,9 +124,14 @@ def load(archive: Path) -> Material:
     return Material(files)
 
 
+def material_of(clip: Path | None, archive: Path | None) -> Material:
+    """From an archive where one is given, else from this machine."""
+    return load(archive) if archive else gather(clip)
+
+
 def open_sources(clip: Path | None = None, archive: Path | None = None) -> Sources:
-    """All that training may see, from an archive or from this machine."""
-    material = load(archive) if archive else gather(clip)
+    """All that training may see."""
+    material = material_of(clip, archive)
     faces = np.load(io.BytesIO(material.files[FACES].tobytes()), allow_pickle=False)[:FACE_COUNT]
     return Sources(
         photographs=tuple(material.photograph(name) for name in PHOTOGRAPHS),

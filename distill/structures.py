@@ -14,7 +14,7 @@ import numpy as np
 from vivant.distill.colours import regraded
 from vivant.distill.people import portrait
 from vivant.distill.scenery import scenery
-from vivant.distill.sources import TRAINING_SHARE, Sources, gather, load
+from vivant.distill.sources import TRAINING_SHARE, Sources, material_of
 from vivant.distill.stage import TRAINED_SEEDS, performer
 from vivant.distill.weather import weather
 from vivant.runtime.frames import F32, U8
@@ -152,7 +152,7 @@ def training_structure(sources: Sources, rng: np.random.Generator, size_px: int)
 
 def held_out(size_px: int, clip: Path | None = None, archive: Path | None = None) -> dict[str, U8]:
     """The structures never trained on, u8 (S, S, 3) by name; those of the clip only where there is one."""
-    material = load(archive) if archive else gather(clip)
+    material = material_of(clip, archive)
     cuts = {
         "astronaut": material.photograph("astronaut.png")[0:330, 60:390],
         "chelsea": material.photograph("chelsea.png")[0:300, 70:370],

@@ -1,0 +1,125 @@
+"""`vivant distill`: from painters to a student. Needs the distill extra, most of it not in the show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from vivant.runtime.frames import VivantError
+
+app = typer.Typer(no_args_is_help=True)
+
+EXTRA: Final = {"scipy": "scipy", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+Clip = Annotated[Path | None, typer.Option(help="A film of people; its last third is held out.", exists=True)]
+
+
+@app.callback()
+def distill() -> None:
+    """From painters to a student: look at them, paint a pool, train on it."""
+
+
+def require(*modules: str) -> None:
+    """Raises VivantError, with what to install, when a library of the distill extra is missing."""
+    if missing := [EXTRA.get(name, name) for name in modules if find_spec(name) is None]:
+        raise VivantError(
+            f"vivant distill needs {', '.join(missing)}, which this installation lacks. "
+            "Run: pip install 'vivant[distill]' (in a checkout: pip install -e '.[distill]')"
+        )
+
+
+@contextmanager
+def bar(total: int) -> Iterator[Callable[[str, int], None]]:
+    """A progress bar with the time left; what it yields is told a word and how many of `total` are done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda word, done: progress.update(task, description=word, completed=done)
+
+
+@app.command()
+def gallery(
+    styles: Annotated[
+        str, typer.Option(help="oil,ink,... or base, adapters, or both by a comma.")
+    ] = "base,adapters",
+    size: Annotated[int, typer.Option(min=64, help="Side of one picture in pixels, a multiple of 32.")] = 384,
+    seeds: Annotated[int, typer.Option(min=1, help="Rows: each seed moves the canvas.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder of the sheets.")] = Path("out/gallery"),
+    clip: Clip = None,
+) -> None:
+    """Paint the held-out structures by each painter, a sheet for each."""
+    require("scipy", "skimage", "sklearn")
+    import cv2
+
+    from vivant.distill.gallery import hang
+    from vivant.distill.paint import BLENDS, pools_of
+    from vivant.distill.structures import held_out
+
+    if size % 32:
+        raise VivantError(f"--size {size}: painters want a multiple of 32. Try {size // 32 * 32}")
+    names = [name for name in pools_of(styles) if name != BLENDS]
+    cv2.setNumThreads(1)
+    done, pictures = 0, len(held_out(32, clip)) * seeds * len(names)
+    with bar(pictures) as show:
+
+        def count(style: str) -> None:
+            nonlocal done
+            done += 1
+            show(style, done)
+
+        sheets = list(hang(names, size, seeds, out, clip, count))
+    typer.echo(f"{len(sheets)} sheets in {out}")
+
+
+@app.command()
+def paint(
+    styles: Annotated[
+        str, typer.Option(help="oil,ink,... or base, adapters, blends, or several by commas.")
+    ] = "base,blends",
+    shards: Annotated[int, typer.Option(min=1, help="Of each style; a shard is sixteen items.")] = 8,
+    out: Annotated[Path, typer.Option(help="Folder of the pool.")] = Path("out/pool"),
+    clip: Clip = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, one core each.")] = 2,
+    structures: Annotated[
+        Path | None, typer.Option(help="Take pictures and clip from this archive.", exists=True)
+    ] = None,
+    export_structures: Annotated[
+        Path | None, typer.Option(help="Write that archive, for a machine without them, and paint nothing.")
+    ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Remove shards that were painted by other sources.")
+    ] = False,
+) -> None:
+    """Paint the pool that a student is trained on. The same command goes on where an earlier one stopped."""
+    require("scipy", *(() if structures else ("skimage", "sklearn")))
+    from vivant.distill.paint import paint_pool, pools_of
+    from vivant.distill.sources import gather
+
+    if export_structures:
+        gather(clip).save(export_structures)
+        typer.echo(f"{export_structures}: {export_structures.stat().st_size / 1e6:.1f} MB")
+        return
+    names = pools_of(styles)
+    total = shards * len(names)
+    try:
+        with bar(total) as show:
+            made = paint_pool(
+                out,
+                names,
+                shards,
+                workers,
+                clip,
+                structures,
+                anew,
+                lambda name, done, of: show(name, done),
+            )
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"{made} shards painted, {total - made} were there; {out}")
