@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vivant.engines.card import Card, Name
 from vivant.engines.contract import EngineError, Part
 from vivant.engines.slots import RECIPES
-from vivant.runtime.frames import F32
+from vivant.runtime.frames import F32, Controls
 
 SHIPPED = Path(__file__).parent / "adapters"
 ADAPTED: tuple[Part, ...] = ("denoise", "decode")
@@ -137,6 +137,10 @@ class Slots:
     up: F32
     scale: F32
 
+    def inputs(self) -> dict[str, F32]:
+        """By the names that the graphs give them."""
+        return {"adapter_down": self.down, "adapter_up": self.up, "adapter_scale": self.scale}
+
 
 class Wardrobe:
     """The slots of one student, and which adapter hangs in which. One thread.
@@ -186,6 +190,30 @@ class Wardrobe:
             for held, given in ((slots.down, adapter.down[part]), (slots.up, adapter.up[part])):
                 held[first : first + self._rank] = 0
                 held[first : first + rank] = given
+
+
+def dressed(card: Card, wardrobe: Wardrobe, controls: Controls) -> tuple[dict[str, float], F32]:
+    """Puts on the adapters that are asked for. What the planes are to be made for, by recipe; and the style
+    weights f32 (1, S) in the card's order.
+
+    Weights are brought to a sum of 1; all zero is the first style; names that the student does not have
+    count for nothing. An adapter with a host stands in for the styles by its scale.
+    """
+    worn = wardrobe.wear(controls.adapters)
+    infos = {name: wardrobe.adapters[name].info for name in worn}
+    hosted = {name: scale for name, scale in worn.items() if infos[name].host is not None}
+    most = max(sum(hosted.values()), 1.0)
+    asked = {name: max(float(controls.styles.get(name, 0.0)), 0.0) for name in card.styles}
+    if not any(asked.values()):
+        asked[card.styles[0]] = 1.0
+    share = max(1.0 - sum(hosted.values()), 0.0) / sum(asked.values())
+    weights = {name: share * weight for name, weight in asked.items()}
+    recipes = {name: weight for name, weight in weights.items() if weight > 0.0}
+    for name, scale in hosted.items():
+        host, recipe = str(infos[name].host), infos[name].recipe
+        weights[host] += scale / most
+        recipes[recipe or host] = recipes.get(recipe or host, 0.0) + scale / most
+    return recipes, np.array([list(weights.values())], np.float32)
 
 
 def _opened(path: Path) -> tuple[dict[str, F32], dict[str, str]]:

@@ -116,6 +116,11 @@ class Card(_Entry):
         return tuple({file.file: file for file in found}.values())
 
 
+def card_file(path: Path) -> CardFile:
+    """What a card says of a file."""
+    return CardFile(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 def read_checked(folder: Path, file: CardFile) -> bytes:
     """The bytes of a file of a card, read once. Raises EngineError when missing or of another hash."""
     path = folder / file.file

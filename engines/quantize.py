@@ -1,13 +1,14 @@
-"""INT8 graphs from float ones, for CPUs: static quantization with explicit Q/DQ, without torch.
+"""INT8 graphs from float ones: static quantization with explicit Q/DQ, without torch.
 
-Activations are U8 with a zero point and weights S8 per channel: symmetric S8 activations run at float speed
-on CPUs. Only convolutions are quantized: embeddings stay in float, and so does every convolution that
-writes an output, because what the guard judges and the planes are made from is not to be rounded.
+For CPUs activations are U8 with a zero point and weights S8 per channel; symmetric S8 activations, which
+TensorRT wants, run at float speed there. Only convolutions are quantized: embeddings and adapters stay in
+float, and so does every convolution that writes an output, because what the guard judges and the planes are
+made from is not to be rounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,9 +22,18 @@ class QuantizeError(VivantError):
     """A graph cannot be quantized."""
 
 
-def quantize(float_onnx: Path, int8_onnx: Path, calibration: Iterable[Mapping[str, Array]]) -> None:
+def quantize(
+    float_onnx: Path,
+    int8_onnx: Path,
+    calibration: Iterable[Mapping[str, Array]],
+    symmetric: bool = False,
+    only: Sequence[str] | None = None,
+) -> None:
     """Write `int8_onnx` from `float_onnx`, with ranges observed on `calibration` (inputs by name; sizes
     may differ from one to the next). u8 inputs and outputs are quantized by their own exact steps.
+
+    `symmetric` writes S8 activations without a zero point, and u8 inputs and outputs stay casts: what
+    TensorRT takes. `only` quantizes the named convolutions alone.
 
     Raises QuantizeError when there is nothing to calibrate with.
     """
@@ -46,22 +56,26 @@ def quantize(float_onnx: Path, int8_onnx: Path, calibration: Iterable[Mapping[st
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=[
-                n.name for n in model.graph.node if n.op_type == "Conv" and outputs & set(n.output)
+                n.name
+                for n in model.graph.node
+                if n.op_type == "Conv"
+                and (outputs & set(n.output) or (only is not None and n.name not in only))
             ],
             per_channel=True,
-            activation_type=QuantType.QUInt8,
+            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             # ranges are averaged over the samples: a rare outlier costs every picture 3 dB otherwise
             extra_options={
-                "ActivationSymmetric": False,
+                "ActivationSymmetric": symmetric,
                 "WeightSymmetric": True,
                 "CalibMovingAverage": True,
                 "CalibMovingAverageConstant": 0.1,
             },
         )
         quantized = onnx.load(middle)
-    enter_as_bytes(quantized)
-    leave_as_bytes(quantized)
+    if not symmetric:
+        enter_as_bytes(quantized)
+        leave_as_bytes(quantized)
     rectify_once(quantized)
     drop_unused(quantized)
     onnx.checker.check_model(quantized)

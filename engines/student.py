@@ -11,11 +11,11 @@ from typing import Self
 import numpy as np
 
 from vivant.engines import registry
-from vivant.engines.adapters import ADAPTED, Adapter, Wardrobe, read_adapter
+from vivant.engines.adapters import ADAPTED, Adapter, Wardrobe, dressed, read_adapter
 from vivant.engines.card import CARD, Card
 from vivant.engines.contract import PARTS, Engine, EngineError, GraphSource, Part, Precision
 from vivant.engines.slots import LAYOUT
-from vivant.runtime.frames import U8, Array, Controls, Latent
+from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 
 SHIPPED = Path(__file__).parent / "students"
 
@@ -70,13 +70,8 @@ class Student:
         self._part = np.empty_like(self._noisy)
         self._seed: int | None = None
         self.wardrobe = Wardrobe(card, adapters)
-        self._worn: dict[Part, dict[str, Array]] = {part: {} for part in ADAPTED}
-        for part, slots in self.wardrobe.parts.items():
-            self._worn[part] = {
-                "adapter_down": slots.down,
-                "adapter_up": slots.up,
-                "adapter_scale": slots.scale,
-            }
+        self._worn: dict[Part, dict[str, F32]] = {part: {} for part in ADAPTED}
+        self._worn |= {part: slots.inputs() for part, slots in self.wardrobe.parts.items()}
 
     @classmethod
     def load(
@@ -180,30 +175,8 @@ class Student:
         return picture
 
     def dress(self, controls: Controls) -> dict[str, float]:
-        """Sets style weights and adapters for the next run; what the planes are to be made for, by style.
-
-        Weights are brought to a sum of 1; all zero is the first style; names that the student does not have
-        count for nothing. An adapter with a host stands in for the styles by its scale.
-        """
-        worn = self.wardrobe.wear(controls.adapters)
-        infos = {name: self.wardrobe.adapters[name].info for name in worn}
-        hosted = {name: scale for name, scale in worn.items() if infos[name].host is not None}
-        share = max(sum(hosted.values()), 1.0)
-        asked = {name: max(float(controls.styles.get(name, 0.0)), 0.0) for name in self.card.styles}
-        total = sum(asked.values())
-        left = max(1.0 - sum(hosted.values()), 0.0)
-        weights = (
-            {name: left * weight / total for name, weight in asked.items()}
-            if total > 0.0
-            else dict.fromkeys(asked, 0.0) | {self.card.styles[0]: left}
-        )
-        recipes = {name: weight for name, weight in weights.items() if weight > 0.0}
-        for name, scale in hosted.items():
-            host, recipe = infos[name].host, infos[name].recipe
-            weights[str(host)] += scale / share
-            paints = str(recipe or host)
-            recipes[paints] = recipes.get(paints, 0.0) + scale / share
-        self._style[0] = [weights[name] for name in self.card.styles]
+        """Sets style weights and adapters for the next run; what the planes are to be made for, by recipe."""
+        recipes, self._style[...] = dressed(self.card, self.wardrobe, controls)
         return recipes
 
     def close(self) -> None:

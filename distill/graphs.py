@@ -1,0 +1,148 @@
+"""The graphs of a student: exported from torch in float, then quantized on what the show will feed them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vivant.distill.sources import Sources
+from vivant.distill.structures import training_structure
+from vivant.engines.adapters import ADAPTED, Adapter, Wardrobe, dressed
+from vivant.engines.card import Card
+from vivant.engines.contract import PARTS, Part
+from vivant.engines.field import PlaneField
+from vivant.engines.house import Adapted, Bank, House
+from vivant.engines.quantize import quantize
+from vivant.engines.slots import CHANNELS
+from vivant.runtime.frames import Controls
+
+OPSET = 17
+SIGMA_RANGE = (0.0, 0.8)
+SIZES_PX = (256, 384, 512)
+CALIBRATION = 64  # frames; each style, size and sigma several times
+
+ADAPTER_INPUTS = ("adapter_down", "adapter_up", "adapter_scale")
+INPUTS: dict[Part, tuple[str, ...]] = {
+    "encode": ("frame",),
+    "denoise": ("code", "guide", "sigma", "style", *ADAPTER_INPUTS),
+    "decode": ("code", "guide", "planes", "style", *ADAPTER_INPUTS),
+}
+OUTPUTS: dict[Part, tuple[str, ...]] = {
+    "encode": ("code", "guide"),
+    "denoise": ("denoised",),
+    "decode": ("picture",),
+}
+AXES = {
+    "frame": {1: "height", 2: "width"},
+    "planes": {1: "half_height", 2: "half_width"},
+    "picture": {1: "height", 2: "width"},
+    "guide": {2: "half_height", 3: "half_width"},
+    "code": {2: "eighth_height", 3: "eighth_width"},
+    "denoised": {2: "eighth_height", 3: "eighth_width"},
+}
+
+
+class _Graph(nn.Module):
+    """A part whose adapters come as three tensors."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, *inputs: Tensor) -> Any:  # one tensor or several
+        if isinstance(self.part, Adapted):
+            return self.part(*inputs[:-3], Bank(*inputs[-3:]))
+        return self.part(*inputs)
+
+
+def write_float(house: House, folder: Path) -> None:
+    """Write {encode,denoise,decode}.float.onnx with symbolic height and width."""
+    with torch.no_grad():
+        frame = torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+        code, guide = house.encode(frame)
+    style, sigma = torch.eye(house.denoise.table.in_features)[:1], torch.zeros(1, 1)
+    planes = torch.zeros(1, 32, 32, CHANNELS, dtype=torch.uint8)
+    banks = {part: house.get_submodule(part).empty_bank() for part in ADAPTED}
+    own = {part: (bank.down, bank.up, bank.scale) for part, bank in banks.items()}
+    samples = {
+        "encode": (frame,),
+        "denoise": (code, guide, sigma, style, *own["denoise"]),
+        "decode": (code, guide, planes, style, *own["decode"]),
+    }
+    for part in PARTS:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # the newer exporter needs onnxscript; shapes are traced as wanted
+            torch.onnx.export(
+                _Graph(house.get_submodule(part)),
+                samples[part],
+                str(folder / f"{part}.float.onnx"),
+                input_names=list(INPUTS[part]),
+                output_names=list(OUTPUTS[part]),
+                dynamic_axes={name: AXES[name] for name in (*INPUTS[part], *OUTPUTS[part]) if name in AXES},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+
+
+Sample = dict[Part, dict[str, Any]]  # what one frame gives to each graph, arrays by input name
+
+
+def calibration(
+    folder: Path,
+    sources: Sources,
+    styles: Sequence[str],
+    adapters: Sequence[Adapter],
+    seed: int,
+    count: int = CALIBRATION,
+) -> Iterator[Sample]:
+    """Frames through the float graphs, style, size and sigma in turn; every fifth blends two styles; where
+    there are adapters every other one wears one, at any scale."""
+    import onnxruntime
+
+    run = {
+        part: onnxruntime.InferenceSession(folder / f"{part}.float.onnx", providers=["CPUExecutionProvider"])
+        for part in PARTS
+    }
+    rng = np.random.default_rng(seed)
+    card = Card.read(folder)
+    wardrobe = Wardrobe(card, adapters)
+    for index in range(count):
+        size = SIZES_PX[index // len(styles) % len(SIZES_PX)]
+        weights = {styles[index % len(styles)]: 1.0}
+        if index % 5 == 4:
+            weights = {styles[index % len(styles)]: 0.5, styles[(index + 3) % len(styles)]: 0.5}
+        scales: dict[str, float] = {}
+        if adapters and index % 2:
+            worn = adapters[index // 2 % len(adapters)].info
+            scales = {worn.name: float(rng.uniform(0.2, 1.0))}
+        recipes, style = dressed(card, wardrobe, Controls(styles=weights, adapters=scales))
+        frame = training_structure(sources, rng, size)[None]
+        code, guide = run["encode"].run(None, {"frame": frame})
+        sigma = np.float32(rng.uniform(*SIGMA_RANGE))
+        noisy = (1 - sigma) * code + sigma * rng.standard_normal(code.shape, dtype=np.float32)
+        worn_by = {part: slots.inputs() for part, slots in wardrobe.parts.items()}
+        denoise = {"code": noisy, "guide": guide, "sigma": np.full((1, 1), sigma), "style": style}
+        denoise |= worn_by["denoise"]
+        (denoised,) = run["denoise"].run(None, denoise)
+        planes = PlaneField((size, size), int(rng.integers(2**31))).update(guide, recipes)
+        decode = {"code": denoised, "guide": guide, "planes": planes, "style": style} | worn_by["decode"]
+        yield {"encode": {"frame": frame}, "denoise": denoise, "decode": decode}
+
+
+def write_int8(folder: Path, seen: Sequence[Sample]) -> None:
+    """Write the INT8 graphs of each part, both from one calibration: {part}.int8.onnx with U8 activations for
+    CPUs, {part}.int8_symmetric.onnx with S8 for TensorRT."""
+    for part in PARTS:
+        of_part = [sample[part] for sample in seen]
+        quantize(folder / f"{part}.float.onnx", folder / f"{part}.int8.onnx", of_part)
+        quantize(
+            folder / f"{part}.float.onnx", folder / f"{part}.int8_symmetric.onnx", of_part, symmetric=True
+        )
