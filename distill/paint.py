@@ -227,19 +227,22 @@ def paint_pool(
     styles = tuple({style for job in jobs for style in styles_of(job.name)})
     for thread_count in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[thread_count] = "1"  # for the workers: one core each
-    with _workers(min(workers, max(1, len(jobs))), clip, archive, styles) as executor:
-        tasks = [executor.submit(_work, job) for job in jobs]
-        try:
+    try:
+        with _workers(min(workers, max(1, len(jobs))), clip, archive, styles) as executor:
+            tasks = [executor.submit(_work, job) for job in jobs]
             for done, task in enumerate(as_completed(tasks), total - len(jobs) + 1):
                 job = task.result()
                 write_manifest(pool, job.name)
                 if progress:
                     progress(job.name, done, total)
-        except BrokenProcessPool as error:
-            raise VivantError(
-                "a painter was ended from outside (out of memory?). Run the same command to go on, "
-                "perhaps with fewer --workers"
-            ) from error
+    except BrokenProcessPool as error:
+        raise VivantError(
+            "a painter was ended from outside (out of memory?). Run the same command to go on, "
+            "perhaps with fewer --workers"
+        ) from error
+    finally:
+        for name in names:  # shards that were in hand at an interrupt have been finished meanwhile
+            write_manifest(pool, name)
     return len(jobs)
 
 

@@ -132,15 +132,17 @@ def shards_in(pool: Path, name: str) -> dict[int, Path]:
 
 
 def write_manifest(pool: Path, name: str) -> None:
-    """`manifest.json`: what lies in the folder, with hashes and counts."""
+    """`manifest.json`: what lies in the folder, with hashes and counts. None where there are no shards."""
     shards = [read_shard(folder) for folder in shards_in(pool, name).values()]
+    if not shards:
+        return
     told: dict[str, Any] = {
         "pool": name,
         "shards": {f"shard-{s.index:05}": s.sha256 for s in shards},
         "items": ITEMS * len(shards),
         "moving": sum(item.follows for s in shards for item in s.items),
         "seconds": round(sum(s.seconds for s in shards), 1),
-        "digest": shards[0].digest if shards else {},
+        "digest": shards[0].digest,
     }
     draft = pool / name / f".manifest.{os.getpid()}.json"
     draft.write_text(json.dumps(told, indent=1) + "\n")

@@ -103,8 +103,8 @@ def gather(clip: Path | None) -> Material:
         )
     paths = {name: found[name] for name in names}
     if clip is not None:
-        if not clip.is_file():
-            raise VivantError(f"{clip} has no frame that can be read: it is no file. Give --clip a film")
+        if not (clip.is_file() and cv2.VideoCapture(str(clip)).grab()):
+            raise VivantError(f"{clip} has no frame that can be read. Give --clip a film that OpenCV opens")
         paths[CLIP] = clip
     return Material({name: np.fromfile(path, np.uint8) for name, path in paths.items()})
 

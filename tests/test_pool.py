@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -142,7 +143,9 @@ def test_a_pool_of_other_sources_is_refused_and_says_what_changed(
 
 def test_another_clip_is_another_pool(painted: Path, tmp_path: Path) -> None:
     film = tmp_path / "film.avi"
-    film.write_bytes(b"no film, but other bytes")
+    writer = cv2.VideoWriter(str(film), cv2.VideoWriter_fourcc(*"MJPG"), 10, (32, 32))
+    writer.write(np.zeros((32, 32, 3), np.uint8))
+    writer.release()
     with pytest.raises(PoolError, match="the pictures and the clip changed"):
         paint_pool(painted, ["ink"], 1, 1, clip=film)
 

@@ -143,11 +143,11 @@ def test_an_archive_brings_the_very_same_sources(film: Path, tmp_path: Path) -> 
 
 def test_what_is_no_film_and_what_is_no_archive_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "film.avi"
-    with pytest.raises(VivantError, match=r"film\.avi has no frame"):
-        open_sources(broken)
+    with pytest.raises(VivantError, match=r"film\.avi has no frame that can be read"):
+        gather(broken)
     broken.write_text("no film")
-    with pytest.raises(VivantError, match="no frame that can be read"):
-        open_sources(broken)
+    with pytest.raises(VivantError, match=r"film\.avi has no frame that can be read"):
+        gather(broken)
     with pytest.raises(VivantError, match=r"film\.avi cannot be read"):
         load(broken)
 
