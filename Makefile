@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 ifeq ($(strip $(DISPLAY)$(WAYLAND_DISPLAY)),)
 ifneq ($(shell uname -s),Darwin)
 SHOW_ARGS := --headless --seconds 20 --record out/mirror.mp4 --sheet out/mirror.png --report out/mirror.json \
-	--set style/cycle_s=5 --set style/fade_s=1
+	--set style/cycle_s=2.5 --set style/fade_s=0.7
 endif
 endif
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import typer
 
-from vivant.distill.structures import open_sources, training_structure
-from vivant.engines.card import CARD, Card, CardFile
+from vivant.distill.sources import open_sources
+from vivant.distill.structures import training_structure
+from vivant.engines.card import CARD, Card, card_file
 from vivant.engines.student import Student, find
 from vivant.guardrails.fit import fit_envelope, plain_structures
 from vivant.runtime.frames import U8, Controls, Latent
 
 SIZES_PX = (256, 384, 512)
-FRAMES = 1000  # for each size
+FRAMES = 400  # for each size
 PLAIN_SEEDS = 6
 
 
@@ -24,8 +24,7 @@ def main(clip: Path | None = None) -> None:
     folder = find("null")
     latents = [latent for size in SIZES_PX for latent in _latents(size, clip)]
     fitted = fit_envelope(latents, folder / "guard.npz")
-    digest = hashlib.sha256((folder / "guard.npz").read_bytes()).hexdigest()
-    guard = CardFile(file="guard.npz", sha256=digest)
+    guard = card_file(folder / "guard.npz")
     card = Card.read(folder).model_copy(
         update={"guard": guard, "made_with": "python -m vivant.distill.null_guard"}
     )

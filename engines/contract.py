@@ -44,7 +44,7 @@ class GraphSource:
     """One part of a student on disk. `folder` holds its card.json; `card` is that file, parsed and checked.
 
     ONNX backends read `folder / card.graphs[part][precision]`; the torch backend reads
-    `folder / card.weights` into vivant.engines.network.
+    `folder / card.weights` into vivant.engines.house.
     """
 
     folder: Path

@@ -38,7 +38,7 @@ CYCLE_S: Final = "/vivant/style/cycle_s"
 FADE_S: Final = "/vivant/style/fade_s"
 RESET: Final = "/vivant/reset"
 NORM: Final = "/norm"
-HOUSE_STYLES: Final = ("mosaic", "ink", "engraving", "strokes")
+HOUSE_STYLES: Final = ("oil", "ink", "watercolour", "stipple", "engraving", "mosaic", "glass", "coral")
 
 CLAMP_SHARE: Final = (
     0.01  # how far outside, as a share of the range, is still taken for a rounding of the sender
@@ -236,6 +236,9 @@ def _motion() -> tuple[Parameter, ...]:
             0.9,
             0.0,
             0.99,
+        ),
+        Parameter(
+            ROOT + "motion/carry", "float", "how far brush strokes go along with what moves; 0 not at all", 1.0
         ),
     )
 
