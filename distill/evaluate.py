@@ -23,7 +23,6 @@ from vivant.distill.structures import held_out
 from vivant.distill.teachers import guide_of, paint_with
 from vivant.engines.contract import Precision
 from vivant.engines.field import PlaneField
-from vivant.engines.slots import RECIPES
 from vivant.engines.student import Student
 from vivant.runtime.frames import U8, Controls, Latent
 
@@ -37,7 +36,7 @@ SEED, OTHER_SEED = 11, 12
 @dataclass(frozen=True, slots=True)
 class Score:
     """Of one style, means over held-out structures: texture of the float and the INT8 student and of the
-    re-seeded teacher (see above); INT8 against float in dB; texture at a high strength in one step and two."""
+    re-seeded teacher (see above); INT8 against float in dB; texture at FREE strength in one step and two."""
 
     style: str
     texture_float: float

@@ -238,7 +238,7 @@ def _motion() -> tuple[Parameter, ...]:
             0.99,
         ),
         Parameter(
-            ROOT + "motion/carry", "float", "how far brush strokes go along with what moves; 0 not at all", 1.0
+            ROOT + "motion/carry", "float", "how far strokes go along with what moves; 0 not at all", 1.0
         ),
     )
 
