@@ -157,8 +157,8 @@ def table(scores: Sequence[Score]) -> str:
     """The scores as a Markdown table."""
     head = "| | float | INT8 | re-seeded teacher | INT8 against float | strength 0.7, one step | two steps |"
     rows = [
-        f"| {s.style} | {s.texture_float:.3f} | {s.texture_int8:.3f} | {s.floor:.3f} | {s.int8_psnr_db:.1f} dB "
-        f"| {s.free_one_step:.3f} | {s.free_two_steps:.3f} |"
+        f"| {s.style} | {s.texture_float:.3f} | {s.texture_int8:.3f} | {s.floor:.3f} "
+        f"| {s.int8_psnr_db:.1f} dB | {s.free_one_step:.3f} | {s.free_two_steps:.3f} |"
         for s in scores
     ]
     return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
