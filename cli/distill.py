@@ -123,3 +123,100 @@ def paint(
         typer.echo("stopped; the same command goes on", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"{made} shards painted, {total - made} were there; {out}")
+
+
+@app.command()
+def student(
+    plan: Annotated[Path, typer.Argument(help="A training plan, as distill/house.toml is one.")],
+    pool: Annotated[Path, typer.Option(help="Folder of the pool.")] = Path("out/pool"),
+    out: Annotated[Path, typer.Option(help="Folder of checkpoint, samples and logs.")] = Path("out/train"),
+    minutes: Annotated[
+        float | None, typer.Option(help="Of training, over all runs, instead of the plan's.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="End after so many, if that is sooner.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train together, one core each.")] = 1,
+) -> None:
+    """Train a student on the pool. Goes on from the checkpoint in --out; samples.png shows how it paints.
+
+    TensorBoard shows the losses: tensorboard --logdir out/train
+    """
+    require("torch", "scipy")
+    from vivant.distill.plan import read_plan
+    from vivant.distill.together import run_together
+    from vivant.distill.train import work
+
+    run_together(workers, work, (read_plan(plan, minutes=minutes, steps=steps), pool, out, 1))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Option(help="What to export.", exists=True)] = Path(
+        "out/train/checkpoint.pt"
+    ),
+    out: Annotated[Path, typer.Option(help="The student's folder.")] = Path("out/students/house"),
+    clip: Clip = None,
+    version: Annotated[str, typer.Option(help="For the card.")] = "2.0",
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+) -> None:
+    """Make a student folder of a checkpoint: graphs in float and INT8, weights, guard and card."""
+    require("torch", "onnx", "skimage", "sklearn", "scipy")
+    from vivant.distill.export import export as make
+
+    make(checkpoint, out, clip, version, threads)
+    typer.echo(
+        f"{out} holds student house {version}. Look at it with: vivant distill evaluate --student {out}"
+    )
+
+
+@app.command()
+def evaluate(
+    student: Annotated[str, typer.Option(help="A student's name or folder.")] = "house",
+    backend: Annotated[str, typer.Option(help="openvino or onnxruntime.")] = "openvino",
+    size: Annotated[int, typer.Option(min=64, help="Side of a picture in pixels, a multiple of 32.")] = 384,
+    styles: Annotated[
+        str, typer.Option(help="Some of its styles and adapters, by commas; all by default.")
+    ] = "",
+    clip: Clip = None,
+    out: Annotated[Path, typer.Option(help="Folder of sheets and scores.json.")] = Path("out/evaluate"),
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+) -> None:
+    """Compare a student with its teachers on held-out structures: a table, and a sheet for each style."""
+    require("torch", "scipy", "skimage", "sklearn")
+    from vivant.distill.evaluate import run, table
+    from vivant.engines.card import Card
+    from vivant.engines.student import find
+
+    chosen = [name.strip() for name in styles.split(",") if name.strip()]
+    with bar(len(chosen) or len(Card.read(find(student)).styles)) as show:
+        found = run(find(student), backend, size, chosen, clip, out, threads, show)
+    typer.echo(table(found))
+    typer.echo(f"sheets in {out}")
+
+
+@app.command()
+def adapter(
+    name: Annotated[str, typer.Argument(help="Its name, as a style's: lower case.")],
+    painter: Annotated[str | None, typer.Option(help="Learn this painter (paint its pool before).")] = None,
+    palette: Annotated[
+        str | None,
+        typer.Option(help='Learn four colours, dark, cool, warm, light: "#101028,#1f7a8c,#e4572e,#f7efe0".'),
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Learn from a folder of 5 to 50 pictures.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="The base style to start from (painter and pictures).")
+    ] = None,
+    student: Annotated[str, typer.Option(help="The student it is for, a name or folder.")] = "house",
+    pool: Annotated[Path, typer.Option(help="Folder of the pool.")] = Path("out/pool"),
+    out: Annotated[Path, typer.Option(help="Folder of adapters.")] = Path("out/adapters"),
+    minutes: Annotated[float, typer.Option(min=0.01, help="Of training.")] = 8.0,
+    rank: Annotated[int, typer.Option(min=1)] = 8,
+    summary: Annotated[str, typer.Option(help="One line on what it looks like.")] = "",
+    license: Annotated[str, typer.Option(help="Of the adapter, for those you give it to.")] = "Apache-2.0",
+) -> None:
+    """Train a LoRA adapter upon a student: from a painter, a palette, or your own pictures."""
+    require("torch", "scipy")
+    from vivant.distill.adapter import Wanted, make_adapter
+
+    wanted = Wanted(name, painter, palette, pictures, host, rank, summary, license)
+    path = make_adapter(wanted, student, pool, out, minutes)
+    typer.echo(f'{path} is ready. Put it beside a scene and name it there: adapters = ["{path.name}"]')

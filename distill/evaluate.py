@@ -6,11 +6,10 @@ picture blurred: 1 is as bad as the blur; the teacher with another seed is the f
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,15 +20,18 @@ from vivant.distill.gallery import write_png
 from vivant.distill.losses import sliced_wasserstein
 from vivant.distill.structures import held_out
 from vivant.distill.teachers import guide_of, paint_with
+from vivant.engines.adapters import wearable
+from vivant.engines.card import Card
 from vivant.engines.contract import Precision
 from vivant.engines.field import PlaneField
 from vivant.engines.student import Student
-from vivant.runtime.frames import U8, Controls, Latent
+from vivant.runtime.frames import U8, Controls, Latent, VivantError
 
 BLUR_PX = 2.0
 DRAWS = 8  # sets of random filters
 STRENGTH = 0.25
 FREE = 0.7  # the strength at which one step and two are compared
+SCALES = (0.25, 0.5, 1.0)
 SEED, OTHER_SEED = 11, 12
 
 
@@ -48,10 +50,20 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is evaluated: a style of the base, or an adapter at a scale with the style and the planes' recipe
-    that it goes with."""
+class Findings:
+    """Scores by style; by adapter and scale INT8 against float in dB and the share of its effect; leak."""
 
+    scores: tuple[Score, ...]
+    adapters: tuple[tuple[str, float, float, float], ...]
+    leak: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is evaluated, by name: a style of the base, or an adapter with the style that it stands in for
+    and the recipe of its planes."""
+
+    name: str
     style: str
     adapters: Mapping[str, float]
     recipe: str
@@ -113,32 +125,60 @@ def leak(student: Student, structures: Mapping[str, U8]) -> int:
     return worst
 
 
+def wishes(student: Student, names: Sequence[str] = ()) -> list[Wish]:
+    """Every style of a student, and every adapter that was learned from a painter, or those named."""
+    found = [Wish(style, style, {}, style) for style in student.card.styles]
+    for name, adapter in student.wardrobe.adapters.items():
+        if adapter.info.host is not None and adapter.info.recipe is not None:
+            found.append(Wish(name, adapter.info.host, {name: 1.0}, adapter.info.recipe))
+    known = {wish.name for wish in found}
+    if unknown := [name for name in names if name not in known]:
+        raise VivantError(
+            f"no style or painter's adapter: {', '.join(unknown)}. There are {', '.join(known)}"
+        )
+    return [wish for wish in found if not names or wish.name in names]
+
+
 def evaluate(
-    folder: Path,
-    backend: str,
-    structures: Mapping[str, U8],
-    threads: int,
-    styles: Sequence[str] | None = None,
+    plain: Student, quantized: Student, structures: Mapping[str, U8], names: Sequence[str] = ()
 ) -> Iterator[tuple[Score, U8]]:
     """For each style its score and a sheet u8: a row for each structure, of the structure, the teacher, the
     float and the INT8 student."""
-    size = next(iter(structures.values())).shape[1::-1]
-    with (
-        _load(folder, backend, "float", size, threads) as plain,
-        _load(folder, backend, "int8", size, threads) as quantized,
-    ):
-        for style in styles or plain.card.styles:
-            wish = Wish(style, {}, style)
-            found, rows = [], []
+    for wish in wishes(plain, names):
+        found, rows = [], []
+        for structure in structures.values():
+            numbers, row = _compare(plain, quantized, structure, wish)
+            found.append(numbers)
+            rows.append(row)
+        yield Score(wish.name, *(round(float(v), 3) for v in np.mean(found, 0))), np.vstack(rows)
+
+
+def adapter_effects(
+    plain: Student, quantized: Student, structures: Mapping[str, U8]
+) -> Iterator[tuple[str, float, float, float]]:
+    """For each adapter and each of SCALES: its name, the scale, INT8 against float in dB with it on, and how
+    large its effect is in INT8 beside float (1 = as large)."""
+    for name, adapter in plain.wardrobe.adapters.items():
+        host = adapter.info.host or plain.card.styles[0]
+        for scale in SCALES:
+            noise, effects = [], []
             for structure in structures.values():
-                numbers, row = _compare(plain, quantized, structure, wish)
-                found.append(numbers)
-                rows.append(row)
-            yield Score(style, *(round(float(v), 3) for v in np.mean(found, 0))), np.vstack(rows)
+                off = Controls(strength=STRENGTH, seed=SEED, styles={host: 1.0})
+                on = replace(off, adapters={name: scale})
+                planes = PlaneField(plain.size_px, SEED).update(guide_of(structure), plain.dress(on)).copy()
+                pictures = [
+                    [paint(s, structure, planes, c).astype(np.float32) for c in (off, on)]
+                    for s in (plain, quantized)
+                ]
+                noise.append(float(np.mean((pictures[0][1] - pictures[1][1]) ** 2)))
+                effects.append([float(np.linalg.norm(p[1] - p[0])) for p in pictures])
+            size = np.sum(effects, 0)
+            yield name, scale, 10 * math.log10(255**2 / max(float(np.mean(noise)), 1e-9)), size[1] / size[0]
 
 
-def _load(folder: Path, backend: str, precision: Precision, size: tuple[int, ...], threads: int) -> Student:
-    return Student.load(folder, backend, precision, (size[0], size[1]), threads)
+def _load(folder: Path, backend: str, precision: Precision, size_px: int, threads: int) -> Student:
+    adapters = wearable(Card.read(folder)).values()
+    return Student.load(folder, backend, precision, (size_px, size_px), threads, adapters)
 
 
 def _compare(plain: Student, quantized: Student, structure: U8, wish: Wish) -> tuple[list[float], U8]:
@@ -153,39 +193,47 @@ def _compare(plain: Student, quantized: Student, structure: U8, wish: Wish) -> t
     return numbers, np.hstack([structure, teacher, made, made_int8])
 
 
-def table(scores: Sequence[Score]) -> str:
-    """The scores as a Markdown table."""
-    head = "| | float | INT8 | re-seeded teacher | INT8 against float | strength 0.7, one step | two steps |"
-    rows = [
+def table(found: Findings) -> str:
+    """The findings as Markdown tables."""
+    lines = [
+        "| | float | INT8 | re-seeded teacher | INT8 against float | strength 0.7, one step | two steps |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
         f"| {s.style} | {s.texture_float:.3f} | {s.texture_int8:.3f} | {s.floor:.3f} "
         f"| {s.int8_psnr_db:.1f} dB | {s.free_one_step:.3f} | {s.free_two_steps:.3f} |"
-        for s in scores
+        for s in found.scores
     ]
-    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
+    if found.adapters:
+        lines += ["", "| adapter | scale | INT8 against float | effect |", "|---|---|---|---|"]
+        lines += [f"| {n} | {scale} | {db:.1f} dB | {share:.3f} |" for n, scale, db, share in found.adapters]
+    return "\n".join([*lines, "", f"A blanked latent lets {found.leak} of 255 through."])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare a student with its teachers.")
-    parser.add_argument("--student", default="engines/students/house", type=Path)
-    parser.add_argument("--backend", default="openvino")
-    parser.add_argument("--size", default=384, type=int)
-    parser.add_argument("--clip", type=Path)
-    parser.add_argument("--out", default=Path("out/evaluate"), type=Path)
-    parser.add_argument("--threads", default=2, type=int)
-    parser.add_argument("--styles", default="", help="some of them, by comma")
-    given = parser.parse_args()
-    structures = held_out(given.size, given.clip)
-    styles = [name for name in given.styles.split(",") if name]
-    scores = []
-    for score, sheet in evaluate(given.student, given.backend, structures, given.threads, styles):
-        scores.append(score)
-        write_png(given.out / f"{score.style}.png", sheet)
-        print(json.dumps(asdict(score)), flush=True)
-    (given.out / "scores.json").write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n")
-    print(table(scores))
-    with _load(given.student, given.backend, "int8", (given.size, given.size), given.threads) as student:
-        print("leak:", leak(student, structures))
-
-
-if __name__ == "__main__":
-    main()
+def run(
+    folder: Path,
+    backend: str,
+    size_px: int,
+    styles: Sequence[str],
+    clip: Path | None,
+    out: Path,
+    threads: int,
+    show: Callable[[str, int], None],
+) -> Findings:
+    """Evaluate, and write a sheet for each style and scores.json to `out`. `show` is told each style as it is
+    done."""
+    structures = held_out(size_px, clip)
+    scores: list[Score] = []
+    with (
+        _load(folder, backend, "float", size_px, threads) as plain,
+        _load(folder, backend, "int8", size_px, threads) as quantized,
+    ):
+        for score, sheet in evaluate(plain, quantized, structures, styles):
+            scores.append(score)
+            show(score.style, len(scores))
+            write_png(out / f"{score.style}.png", sheet)
+        effects = list(adapter_effects(plain, quantized, structures))
+        leaks = leak(quantized, structures)
+    found = Findings(tuple(scores), tuple(effects), leaks)
+    (out / "scores.json").write_text(json.dumps(asdict(found), indent=1) + "\n")
+    return found

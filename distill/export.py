@@ -21,7 +21,7 @@ from vivant.distill.graphs import SIGMA_RANGE, SIZES_PX, calibration, write_floa
 from vivant.distill.plan import Plan, plan_of
 from vivant.distill.sources import Sources, open_sources
 from vivant.distill.structures import training_structure
-from vivant.engines.adapters import ADAPTED, read_adapter
+from vivant.engines.adapters import ADAPTED, read_adapter, wearable
 from vivant.engines.card import CARD, AdapterSlots, Card, card_file
 from vivant.engines.contract import PARTS, Kind
 from vivant.engines.house import CODE_CHANNELS, RANK, SLOTS, House
@@ -59,7 +59,7 @@ def write_guard(folder: Path, sources: Sources, threads: int, structures: int, s
     """
     rng = np.random.default_rng(seed)
     statistics: list[F32] = []
-    adapters = _adapters_of(folder)
+    adapters = wearable(Card.read(folder)).values()
     with ExitStack() as open_students:
         students = [
             open_students.enter_context(
@@ -79,11 +79,6 @@ def write_guard(folder: Path, sources: Sources, threads: int, structures: int, s
             )
             statistics += [measure(latent) for latent in _finished(student, frame, rng)]
     fit_statistics(np.stack(statistics), folder / "guard.npz", GUARD_RATE)
-
-
-def _adapters_of(folder: Path) -> list[Path]:
-    """The adapters that ship beside a student."""
-    return sorted((folder.parent.parent / "adapters").glob("*.safetensors"))
 
 
 def _finished(student: Student, frame: U8, rng: np.random.Generator) -> Iterator[Latent]:
@@ -118,7 +113,7 @@ def write_card(folder: Path, house: House, plan: Plan, version: str, facts: dict
         default_size=384,
         sigma_range=SIGMA_RANGE,
         adapters=AdapterSlots(
-            slots=SLOTS, rank=RANK, sites={part: house.get_submodule(part).sites for part in ADAPTED}
+            slots=SLOTS, rank=RANK, sites={part: house.adapted(part).sites for part in ADAPTED}
         ),
         graphs={
             part: {kind: card_file(path) for kind, path in of_kind.items() if path.exists()}
@@ -156,7 +151,7 @@ def export(
     safetensors.torch.save_file(house.state_dict(), folder / "weights.safetensors")
     write_float(house, folder)
     write_card(folder, house, plan, version, facts)
-    adapters = [read_adapter(path, Card.read(folder)) for path in _adapters_of(folder)]
+    adapters = [read_adapter(path, Card.read(folder)) for path in wearable(Card.read(folder)).values()]
     write_int8(folder, list(calibration(folder, sources, plan.styles, adapters, seed=0)))
     write_card(folder, house, plan, version, facts)
     if guard_structures:

@@ -68,7 +68,7 @@ def write_float(house: House, folder: Path) -> None:
         code, guide = house.encode(frame)
     style, sigma = torch.eye(house.denoise.table.in_features)[:1], torch.zeros(1, 1)
     planes = torch.zeros(1, 32, 32, CHANNELS, dtype=torch.uint8)
-    banks = {part: house.get_submodule(part).empty_bank() for part in ADAPTED}
+    banks = {part: house.adapted(part).empty_bank() for part in ADAPTED}
     own = {part: (bank.down, bank.up, bank.scale) for part, bank in banks.items()}
     samples = {
         "encode": (frame,),
@@ -81,7 +81,7 @@ def write_float(house: House, folder: Path) -> None:
                 "ignore"
             )  # the newer exporter needs onnxscript; shapes are traced as wanted
             torch.onnx.export(
-                _Graph(house.get_submodule(part)),
+                _Graph(house.get_submodule(part)).eval(),  # else the exporter leaves the part training
                 samples[part],
                 str(folder / f"{part}.float.onnx"),
                 input_names=list(INPUTS[part]),

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 import torch.distributed
-import torch.multiprocessing
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Together:
         flat = torch.cat([t.reshape(-1) for t in tensors])
         torch.distributed.all_reduce(flat)
         flat /= self.count
-        for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        for tensor, part in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.reshape(tensor.shape))
 
     def mean(self, value: float) -> float:
@@ -51,7 +51,7 @@ def run_together(count: int, work: Callable[..., None], arguments: tuple[Any, ..
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
-    torch.multiprocessing.spawn(_member, (count, port, work, arguments), nprocs=count)  # type: ignore[no-untyped-call]
+    spawn(_member, (count, port, work, arguments), nprocs=count)  # type: ignore[no-untyped-call]
 
 
 def _member(rank: int, count: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

@@ -241,7 +241,8 @@ def train(training: Training, pool: Pool, out: Path) -> None:
             training.save(out / "checkpoint.pt")
 
 
-def _work(together: Together, plan: Plan, pool: Path, out: Path, threads: int) -> None:
+def work(together: Together, plan: Plan, pool: Path, out: Path, threads: int) -> None:
+    """Train in one of the processes that train together, from the checkpoint in `out` if there is one."""
     torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(plan, device, together)
@@ -261,7 +262,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of each")
     given = parser.parse_args()
     plan = read_plan(given.config, minutes=given.minutes, steps=given.steps)
-    run_together(given.workers, _work, (plan, given.pool, given.out, given.threads))
+    run_together(given.workers, work, (plan, given.pool, given.out, given.threads))
 
 
 if __name__ == "__main__":

@@ -53,22 +53,28 @@ class Adapter:
     hash: str
 
 
-def shipped_adapters() -> dict[str, Path]:
-    """The files that come with vivant, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+def wearable(card: Card, more: Iterable[Path] = ()) -> dict[str, Path]:
+    """The adapter files that a student may wear, by the name they say: those that come with vivant and were
+    made for it, and `more`. Raises EngineError for a file that does not fit, and for a name that is there
+    twice or is a style's."""
+    shipped = sorted(SHIPPED.glob("*.safetensors")) if card.adapters else []
+    found: dict[str, Path] = {}
+    for path in (*shipped, *more):
+        info = _info(path, _opened(path)[1])
+        if path in shipped and info.student != card.name:
+            continue
+        read_adapter(path, card)
+        if info.name in found or info.name in card.styles:
+            other = found.get(info.name, f"a style of {card.name}")
+            raise EngineError(f"{path} is named '{info.name}', and so is {other}. Rename one of them")
+        found[info.name] = path
+    return found
 
 
 def read_adapter(path: Path, card: Card) -> Adapter:
     """The adapter in `path`, fitted to a student. Raises EngineError with every reason it cannot be used."""
     tensors, metadata = _opened(path)
-    try:
-        info = AdapterInfo.model_validate_json(metadata.get("vivant", "{}"))
-    except ValidationError as error:
-        lacking = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
-        raise EngineError(
-            f"{path} does not say what it is: its metadata 'vivant' lacks or has wrong: {lacking}. "
-            "Make adapters with: vivant distill adapter"
-        ) from error
+    info = _info(path, metadata)
     problems = _problems(info, tensors, card)
     if problems:
         raise EngineError(
@@ -90,6 +96,17 @@ def read_adapter(path: Path, card: Card) -> Adapter:
             1,
         )
     return Adapter(info, down, up, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _info(path: Path, metadata: Mapping[str, str]) -> AdapterInfo:
+    try:
+        return AdapterInfo.model_validate_json(metadata.get("vivant", "{}"))
+    except ValidationError as error:
+        lacking = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+        raise EngineError(
+            f"{path} does not say what it is: its metadata 'vivant' lacks or has wrong: {lacking}. "
+            "Make adapters with: vivant distill adapter"
+        ) from error
 
 
 def _site(tensors: Mapping[str, F32], part: str, site: str, letter: str, rank: int, size: int) -> F32:

@@ -154,7 +154,7 @@ class PlaneField:
         cos, sin, _, _ = cv2.split(full)
         middle = np.float32(ZERO)
         angle = cv2.phase(cos - middle, sin - middle)
-        return cv2.convertScaleAbs(angle, alpha=ORIENTATIONS / (2 * math.pi)).astype(np.int64)
+        return np.asarray(cv2.convertScaleAbs(angle, alpha=ORIENTATIONS / (2 * math.pi)), dtype=np.int64)
 
 
 def demands(weights: Mapping[str, float]) -> dict[str, tuple[str, float]]:
@@ -224,4 +224,5 @@ class _Motion:
         self._last = small
         height, width = guide.shape
         full = cv2.resize(self._drift, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.rint(full * (2 * carry)).astype(np.int64)  # a quarter-resolution pixel is two blocks
+        # a quarter-resolution pixel is two blocks
+        return np.asarray(np.rint(full * (2 * carry)), dtype=np.int64)

@@ -99,6 +99,8 @@ def up(x: Tensor) -> Tensor:
 class Adapted(nn.Module):
     """A part with adapter sites: named layers, linear or 1x1 convolutions, that a low-rank pair adds to."""
 
+    spread: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self._sites: dict[str, tuple[int, int]] = {}  # name to (inputs, outputs)
@@ -106,7 +108,7 @@ class Adapted(nn.Module):
 
     def site(self, name: str) -> None:
         """Declare the layer `name` a site."""
-        weight = self.get_submodule(name).weight
+        weight = cast(Tensor, self.get_submodule(name).weight)
         self._sites[name] = (int(weight.shape[1]), int(weight.shape[0]))
 
     @property
@@ -197,7 +199,7 @@ class Denoise(Adapted):
         self, code: Tensor, guide: Tensor, sigma: Tensor, style: Tensor, bank: Bank | None = None
     ) -> Tensor:
         e = self.table(style) + self.noise(torch.cat([sigma, sigma * sigma], 1))
-        films = self.at("film", e, bank).split([2 * w for w in self.widths], 1)
+        films = torch.split(self.at("film", e, bank), [2 * w for w in self.widths], 1)
         x = self.enter(torch.cat([code, F.relu(self.look(guide))], 1))
         x = self.before(F.relu(modulate(x, films[0])), films[1])
         h = F.relu(self.down(x))
@@ -245,7 +247,7 @@ class Decode(Adapted):
         self, code: Tensor, guide: Tensor, planes: Tensor, style: Tensor, bank: Bank | None = None
     ) -> Tensor:
         """The last features, (B, half, 4h, 4w)."""
-        films = self.at("film", self.table(style), bank).split([2 * w for w in self.widths], 1)
+        films = torch.split(self.at("film", self.table(style), bank), [2 * w for w in self.widths], 1)
         # zero is not subtracted, the norm takes it out; turned only after the step, bytes stay bytes in INT8
         thread = self.weave((planes.float() * PLANE_STEP).permute(0, 3, 1, 2))
         thread = self.mix(F.relu(modulate(thread, films[0])))
@@ -296,3 +298,7 @@ class House(nn.Module):
         self.encode = Encode(widths)
         self.denoise = Denoise(widths, styles)
         self.decode = Decode(widths, styles)
+
+    def adapted(self, part: str) -> Adapted:
+        """The part that takes adapters: denoise or decode."""
+        return cast(Adapted, self.get_submodule(part))

@@ -76,6 +76,7 @@ def quantize(
     if not symmetric:
         enter_as_bytes(quantized)
         leave_as_bytes(quantized)
+    leave_unrounded(quantized)
     rectify_once(quantized)
     drop_unused(quantized)
     onnx.checker.check_model(quantized)
@@ -142,21 +143,27 @@ def _replace(graph: Any, old: list[Any], new: Any) -> None:
 
 def enter_as_bytes(model: Any) -> None:
     """u8 -> (x - zero) * step -> Q -> DQ becomes u8 -> DQ: the input already is the quantized tensor.
-    (Without a zero there is no Sub.)"""
+
+    There may be no zero to subtract, and a transposition before Q; that one stays, after DQ.
+    """
     from onnx import helper
 
     graph = model.graph
+    ends = ("QuantizeLinear", "DequantizeLinear")
+    ways = [(*sub, "Mul", *turn, *ends) for sub in ((), ("Sub",)) for turn in ((), ("Transpose",))]
     for cast in [node for node in graph.node if node.op_type == "Cast"]:
         links = _Links(graph)
-        chain = links.after(cast, ("Sub", "Mul", "QuantizeLinear", "DequantizeLinear"))
-        chain = chain or links.after(cast, ("Mul", "QuantizeLinear", "DequantizeLinear"))
+        chain = next((found for way in ways if (found := links.after(cast, way))), None)
         if chain is None:
             continue
-        *sub, mul, _, dequantize = chain
-        zero = round(links.value(sub[0].input[1])) if sub else 0
-        steps = _put_scale(graph, cast.output[0], links.value(mul.input[1]), zero)
-        new = helper.make_node("DequantizeLinear", [cast.input[0], *steps], [dequantize.output[0]])
-        _replace(graph, [cast, *chain], new)
+        kinds = {node.op_type: node for node in chain}
+        zero = round(links.value(kinds["Sub"].input[1])) if "Sub" in kinds else 0
+        steps = _put_scale(graph, cast.output[0], links.value(kinds["Mul"].input[1]), zero)
+        output, turn = kinds["DequantizeLinear"].output[0], kinds.get("Transpose")
+        if turn is not None:
+            turn.output[0], output = output, turn.input[0]
+        new = helper.make_node("DequantizeLinear", [cast.input[0], *steps], [output])
+        _replace(graph, [cast, *(node for node in chain if node is not turn)], new)
 
 
 def leave_as_bytes(model: Any) -> None:
@@ -174,6 +181,18 @@ def leave_as_bytes(model: Any) -> None:
         steps = _put_scale(graph, chain[-1].output[0], 1.0, 0)
         new = helper.make_node("QuantizeLinear", [node.input[0], *steps], [chain[-1].output[0]])
         _replace(graph, [node, *chain], new)
+
+
+def leave_unrounded(model: Any) -> None:
+    """x -> Q -> DQ -> Conv -> output becomes x -> Conv -> output: another user of x had it rounded."""
+    graph = model.graph
+    outputs = {output.name for output in graph.output}
+    links = _Links(graph)
+    for conv in [n for n in graph.node if n.op_type == "Conv" and n.output[0] in outputs]:
+        dequantize = links.maker.get(conv.input[0])
+        quantize = links.maker.get(dequantize.input[0]) if dequantize is not None else None
+        if quantize is not None and quantize.op_type == "QuantizeLinear":
+            conv.input[0] = quantize.input[0]
 
 
 def rectify_once(model: Any) -> None:

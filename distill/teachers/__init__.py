@@ -68,7 +68,7 @@ def guide_of(structure: U8) -> F32:
 
 def paint_with(style: str, structure: U8, planes: U8, seed: int) -> U8:
     """The picture u8 (H, W, 3) of a structure u8 (H, W, 3), with planes that were made before."""
-    made = painter(style)(structure.astype(np.float32) / 255, read(planes), seed)
+    made = painter(style)(np.asarray(structure / np.float32(255), np.float32), read(planes), seed)
     return np.asarray(np.clip(np.rint(made * 255), 0, 255), dtype=np.uint8)
 
 
