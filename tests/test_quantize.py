@@ -13,15 +13,25 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install '.[distill
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[distill]'")
 import onnxruntime  # noqa: E402
 
-from vivant.distill.export import write_float  # noqa: E402
+from vivant.distill.graphs import write_float  # noqa: E402
 from vivant.engines.contract import PARTS, Part  # noqa: E402
-from vivant.engines.network import House, Widths  # noqa: E402
-from vivant.engines.planes import PLANE_NAMES  # noqa: E402
+from vivant.engines.house import RANK, SLOTS, STYLES, Adapted, Bank, House, Widths  # noqa: E402
 from vivant.engines.quantize import QuantizeError, quantize  # noqa: E402
+from vivant.engines.slots import CHANNELS  # noqa: E402
 from vivant.runtime.frames import Array  # noqa: E402
 
 pytestmark = pytest.mark.torch
-TINY = Widths(half=16, quarter=16, eighth=16, sixteenth=16, style=8)
+TINY = Widths(weave=16, half=16, quarter=16, eighth=16, sixteenth=16, style=8)
+
+
+def worn(part: Part, rng: np.random.Generator) -> dict[str, Array]:
+    """Adapters in both slots, at two scales."""
+    sites = House(TINY).get_submodule(part).sites
+    inputs, outputs = (sum(sizes) for sizes in zip(*sites.values(), strict=True))
+    down, up = (
+        0.2 * rng.standard_normal((SLOTS * RANK, size), dtype=np.float32) for size in (inputs, outputs)
+    )
+    return {"adapter_down": down, "adapter_up": up, "adapter_scale": np.array([[0.7, 0.3]], np.float32)}
 
 
 def inputs_of(part: Part, height: int, width: int, seed: int = 0) -> dict[str, Array]:
@@ -31,11 +41,19 @@ def inputs_of(part: Part, height: int, width: int, seed: int = 0) -> dict[str, A
         return inputs
     code = rng.standard_normal((1, 16, height // 8, width // 8), dtype=np.float32)
     guide = rng.random((1, 1, height // 2, width // 2), dtype=np.float32)
-    style = np.eye(4, dtype=np.float32)[seed % 4][None]
+    style = np.eye(STYLES, dtype=np.float32)[seed % STYLES][None]
     if part == "denoise":
-        return {"code": code, "guide": guide, "sigma": np.full((1, 1), 0.25, np.float32), "style": style}
-    planes = rng.integers(0, 256, (1, len(PLANE_NAMES), height, width), dtype=np.uint8)
-    return {"code": code, "guide": guide, "planes": planes, "style": style}
+        own = {"code": code, "guide": guide, "sigma": np.full((1, 1), 0.25, np.float32), "style": style}
+    else:
+        planes = rng.integers(0, 256, (1, height // 2, width // 2, CHANNELS), dtype=np.uint8)
+        own = {"code": code, "guide": guide, "planes": planes, "style": style}
+    return own | worn(part, rng)
+
+
+def in_torch(house: House, part: Part, inputs: dict[str, Array]) -> Any:  # one tensor or several
+    module = house.get_submodule(part)
+    given = [torch.from_numpy(value) for value in inputs.values()]
+    return module(*given[:-3], Bank(*given[-3:])) if isinstance(module, Adapted) else module(*given)
 
 
 def run(path: Path, inputs: dict[str, Array]) -> list[Array]:
@@ -56,7 +74,7 @@ def tiny() -> House:
         for seed in range(8):
             frame = torch.from_numpy(inputs_of("encode", 64, 64, seed)["frame"])
             code, guide = house.encode(frame)
-            sigma, style = torch.full((1, 1), 0.25), torch.eye(4)[seed % 4][None]
+            sigma, style = torch.full((1, 1), 0.25), torch.eye(STYLES)[seed % STYLES][None]
             house.denoise(code, guide, sigma, style)
             planes = torch.from_numpy(inputs_of("decode", 64, 64, seed)["planes"])
             house.decode.paint(code, guide, planes, style)
@@ -69,7 +87,9 @@ def folder(tiny: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_float(tiny, folder)
     for part in PARTS:
         samples = [inputs_of(part, 64, 64 + 32 * (seed % 2), seed) for seed in range(6)]
-        quantize(folder / f"{part}.float.onnx", folder / f"{part}.int8.onnx", samples)
+        plain = folder / f"{part}.float.onnx"
+        quantize(plain, folder / f"{part}.int8.onnx", samples)
+        quantize(plain, folder / f"{part}.int8_symmetric.onnx", samples, symmetric=True)
     return folder
 
 
@@ -80,7 +100,7 @@ def test_float_graphs_compute_what_the_network_computes(
 ) -> None:
     inputs = inputs_of(part, height, width)
     with torch.inference_mode():
-        wanted: Any = tiny.get_submodule(part)(*(torch.from_numpy(value) for value in inputs.values()))
+        wanted = in_torch(tiny, part, inputs)
     made = run(folder / f"{part}.float.onnx", inputs)
     for one, other in zip(made, wanted if isinstance(wanted, tuple) else (wanted,), strict=True):
         assert one.shape == other.shape and str(one.dtype) in str(other.dtype)
@@ -91,11 +111,12 @@ def test_float_graphs_compute_what_the_network_computes(
 
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (96, 128)])
+@pytest.mark.parametrize("kind", ["int8", "int8_symmetric"])
 def test_int8_graphs_stay_near_the_float_ones_at_every_size(
-    folder: Path, part: Part, height: int, width: int
+    folder: Path, part: Part, kind: str, height: int, width: int
 ) -> None:
     inputs = inputs_of(part, height, width, seed=9)
-    plain, quantized = (run(folder / f"{part}.{kind}.onnx", inputs) for kind in ("float", "int8"))
+    plain, quantized = (run(folder / f"{part}.{each}.onnx", inputs) for each in ("float", kind))
     for one, other in zip(plain, quantized, strict=True):
         assert one.shape == other.shape and one.dtype == other.dtype
         error = np.mean((one.astype(np.float64) - other) ** 2)
@@ -116,9 +137,12 @@ def weight_types(path: Path) -> dict[str, set[int]]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_convolutions_are_int8_but_for_those_that_write_an_output(folder: Path, part: Part) -> None:
-    types = weight_types(folder / f"{part}.int8.onnx")
-    outputs = {output.name for output in onnx.load(folder / f"{part}.int8.onnx").graph.output}
+@pytest.mark.parametrize("kind", ["int8", "int8_symmetric"])
+def test_convolutions_are_int8_but_for_those_that_write_an_output(
+    folder: Path, part: Part, kind: str
+) -> None:
+    types = weight_types(folder / f"{part}.{kind}.onnx")
+    outputs = {output.name for output in onnx.load(folder / f"{part}.{kind}.onnx").graph.output}
     inner = [kinds for name, kinds in types.items() if name not in outputs]
     assert len(inner) >= 4 and all(kinds == {onnx.TensorProto.INT8} for kinds in inner)
     assert all(onnx.TensorProto.INT8 not in kinds for name, kinds in types.items() if name in outputs)
@@ -130,10 +154,33 @@ def test_bytes_go_in_and_out_without_a_float_round_trip(folder: Path) -> None:
         assert not kinds & {"Cast", "Round", "Clip", "Sub"}
 
 
-def test_the_guide_is_not_rounded(folder: Path) -> None:
-    inputs = inputs_of("encode", 64, 64)
-    plain, quantized = (run(folder / f"encode.{kind}.onnx", inputs)[1] for kind in ("float", "int8"))
-    np.testing.assert_allclose(plain, quantized, atol=1e-6)  # the same float32 convolution of the same bytes
+@pytest.mark.parametrize("part", PARTS)
+def test_symmetric_graphs_have_signed_activations_and_no_zero_point(folder: Path, part: Part) -> None:
+    graph = onnx.load(folder / f"{part}.int8_symmetric.onnx").graph
+    constants = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+    zeros = [constants[n.input[2]] for n in graph.node if n.op_type == "QuantizeLinear"]
+    assert len(zeros) >= 4
+    assert all(zero.dtype == np.int8 and not zero.any() for zero in zeros)
+
+
+def test_only_the_named_convolutions_are_quantized(folder: Path, tmp_path: Path) -> None:
+    plain = folder / "decode.float.onnx"
+    names = [node.name for node in onnx.load(plain).graph.node if node.op_type == "Conv"]
+    quantize(plain, tmp_path / "decode.onnx", [inputs_of("decode", 64, 64)], only=names[2:4])
+    quantized = list(weight_types(tmp_path / "decode.onnx").values())
+    assert len(quantized) == len(names)
+    assert sum(kinds == {onnx.TensorProto.INT8} for kinds in quantized) == 2
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_guide_is_not_rounded_nor_clipped_to_what_calibration_saw(
+    folder: Path, tmp_path: Path, symmetric: bool
+) -> None:
+    plain, quantized = folder / "encode.float.onnx", tmp_path / "encode.onnx"
+    dim = [{"frame": inputs_of("encode", 64, 64, seed)["frame"] // 2} for seed in range(3)]
+    quantize(plain, quantized, dim, symmetric)
+    one, other = (run(path, inputs_of("encode", 64, 64))[1] for path in (plain, quantized))
+    np.testing.assert_allclose(one, other, atol=1e-6)  # the same float32 convolution of the same bytes
 
 
 def test_openvino_runs_the_convolutions_in_int8(folder: Path) -> None:
