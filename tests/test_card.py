@@ -39,6 +39,9 @@ def test_all_problems_of_a_card_are_told_at_once(tmp_path):
         {"guard": {"file": "../guard.npz", "sha256": "0" * 64}},
         {"guard": {"file": "guard.npz", "sha256": "0" * 63}},
         {"styles": []},
+        {"planes": ["paper", "cloud"]},
+        {"adapters": {"slots": 0, "rank": 8, "sites": {}}},
+        {"adapters": {"slots": 2, "rank": 8, "sites": {"paint": {}}}},
     ],
 )
 def test_an_incoherent_card_is_refused(tmp_path, change):
@@ -74,3 +77,11 @@ def test_every_shipped_student_matches_its_card(name):
     assert card.name == name
     for file in card.files():
         read_checked(folder, file)
+
+
+def test_the_graphs_for_tensorrt_count_as_the_students_own():
+    card = Card.read(find("null"))
+    files = {kind: {"file": f"{kind}.onnx", "sha256": "1" * 64} for kind in ("int8", "int8_symmetric")}
+    other = Card.model_validate(card.model_dump() | {"graphs": {"encode": files}})
+    assert {file.file for file in other.files()} == {"int8.onnx", "int8_symmetric.onnx", "guard.npz"}
+    assert other.hash != card.hash

@@ -14,6 +14,7 @@ from tiny_student import changed_student, entry, write_tiny_student
 from vivant.engines import registry
 from vivant.engines.card import Card
 from vivant.engines.contract import PARTS, EngineError, GraphSource
+from vivant.engines.slots import CHANNELS
 from vivant.engines.specs import tensor_specs
 from vivant.engines.student import Student, find, shipped
 from vivant.runtime.frames import Controls, Latent
@@ -38,7 +39,7 @@ def write_weights(folder: Path) -> None:
     import safetensors.torch
     import torch
 
-    from vivant.engines.network import House
+    from vivant.engines.house import House
 
     torch.manual_seed(0)
     safetensors.torch.save_file(House(styles=4).state_dict(), folder / "weights.safetensors")
@@ -106,9 +107,9 @@ def every_engine(test):
 
 
 @every_engine
-def test_an_engine_keeps_the_contract(engine, request):
-    student, _, kind, part = request.node.callspec.params["engine"]
-    card = Card.read(find("house" if student == "house" else "null"))  # the tiny one has null's shapes
+def test_an_engine_keeps_the_contract(engine, folders, request):
+    student, backend, kind, part = request.node.callspec.params["engine"]
+    card = source_of(folders, student, backend, part, kind).card
     assert (engine.inputs, engine.outputs) == tensor_specs(card, part, SIZE)
     inputs, outputs = arrays_for(engine.inputs), room_for(engine.outputs)
     before = {name: array.copy() for name, array in inputs.items()}
@@ -265,7 +266,7 @@ def frame():
 
 def painted(student, frame, controls):
     latent = student.denoise(student.encode(frame), controls)
-    planes = np.full((1, len(student.card.planes), SIZE[1], SIZE[0]), 128, np.uint8)
+    planes = np.full((1, SIZE[1] // 2, SIZE[0] // 2, CHANNELS), 128, np.uint8)
     return student.decode(latent, planes, controls).copy()
 
 
@@ -324,11 +325,10 @@ def test_one_step_mixes_code_and_noise_by_sigma(null, frame):
     assert np.array_equal(code, latent.code)
 
 
-def test_style_weights_sum_to_one_and_default_to_the_first(null):
-    assert null.style_vector({}).tolist() == [[1, 0, 0, 0]]
-    assert null.style_vector({"ink": 0.0, "mosaic": 0.0}).tolist() == [[1, 0, 0, 0]]
-    assert null.style_vector({"ink": 1.0, "strokes": 3.0}).tolist() == [[0, 0.25, 0, 0.75]]
-    assert null.style_vector({"ink": 0.5, "unknown": 1.0, "strokes": -1.0}).tolist() == [[0, 1, 0, 0]]
+def test_a_student_made_for_other_planes_is_refused(folders, tmp_path):
+    folder = changed_student(folders["tiny"], tmp_path, lambda card: card.update(planes="images-20"))
+    with pytest.raises(EngineError, match=r"planes 'images-20', but this version has 'blocks-112'"):
+        Student.load(folder, "onnxruntime", "float", SIZE, 1)
 
 
 def test_the_guide_is_the_luma_of_the_frame(null, frame):

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-STYLES = ["mosaic", "ink", "engraving", "strokes"]
-PLANES = 20
+STYLES = ["oil", "ink", "engraving", "mosaic"]
+SLOTS, RANK = 2, 3
+SITES = {"denoise": {"styled": [4, 32]}, "decode": {"styled": [4, 32], "stained": [32, 32]}}
 HEAD = '<ir_version: 10, opset_import: ["" : 17]>\n'
+ADAPTER_INPUTS = ", float[R,I] adapter_down, float[R,O] adapter_up, float[1,N] adapter_scale"
 GRAPHS = {
     "encode": """
 encode (uint8[1,H,W,3] frame) => (float[1,16,h,w] code, float[1,1,g,k] guide) {
@@ -24,7 +28,7 @@ encode (uint8[1,H,W,3] frame) => (float[1,16,h,w] code, float[1,1,g,k] guide) {
   code = Conv <strides = [2, 2]> (active, w_16_32_2_2)
 }""",
     "denoise": """
-denoise (float[1,16,h,w] code, float[1,1,g,k] guide, float[1,1] sigma, float[1,4] style)
+denoise (float[1,16,h,w] code, float[1,1,g,k] guide, float[1,1] sigma, float[1,4] styleADAPTERS)
     => (float[1,16,h,w] denoised) {
   seen = Conv <pads = [1, 1, 1, 1]> (code, w_32_16_3_3)
   looked = Conv <strides = [4, 4]> (guide, w_32_1_4_4)
@@ -38,19 +42,22 @@ denoise (float[1,16,h,w] code, float[1,1,g,k] guide, float[1,1] sigma, float[1,4
   denoised = Mul (changed, clean)
 }""",
     "decode": """
-decode (float[1,16,h,w] code, float[1,1,g,k] guide, uint8[1,20,H,W] planes, float[1,4] style)
+decode (float[1,16,h,w] code, float[1,1,g,k] guide, uint8[1,g,k,112] planes, float[1,4] styleADAPTERS)
     => (uint8[1,H,W,4] picture) {
   whole = Cast <to = 1> (planes)
   relief = Mul (whole, byte)
-  woven = Conv <pads = [1, 1, 1, 1]> (relief, w_32_20_3_3)
+  deep = Transpose <perm = [0, 3, 1, 2]> (relief)
+  woven = Conv (deep, w_32_112_1_1)
   styled = MatMul (style, w_4_32)
-  shift = Reshape (styled, places)
+  stained = MatMul (styled, w_32_32)
+  shift = Reshape (stained, places)
   colour = Conv <pads = [1, 1, 1, 1]> (code, v_32_16_3_3)
   tinted = Add (colour, shift)
-  wide = Resize <mode = "nearest"> (tinted, , eightfold)
+  wide = Resize <mode = "nearest"> (tinted, , fourfold)
   sum = Add (woven, wide)
   active = Relu (sum)
-  rgb = Conv <pads = [1, 1, 1, 1]> (active, w_3_32_3_3)
+  quads = Conv <pads = [1, 1, 1, 1]> (active, w_12_32_3_3)
+  rgb = DepthToSpace <blocksize = 2, mode = "CRD"> (quads)
   lit = Resize <mode = "nearest"> (guide, , twofold)
   shaded = Add (rgb, lit)
   none = Mul (lit, zero)
@@ -70,23 +77,34 @@ CONSTANTS = {
     "full": np.float32(255),
     "places": np.array([1, 32, 1, 1], np.int64),
     "twofold": np.array([1, 1, 2, 2], np.float32),
-    "eightfold": np.array([1, 1, 8, 8], np.float32),
+    "fourfold": np.array([1, 1, 4, 4], np.float32),
     "luma": np.repeat(np.array([0.299, 0.587, 0.114], np.float32) / 4, 4).reshape(1, 3, 2, 2),
+    "spread": np.repeat(np.eye(SLOTS, dtype=np.float32), RANK, 1),
+}
+SHAPES = {
+    "frame": (1, 64, 64, 3),
+    "code": (1, 16, 8, 8),
+    "guide": (1, 1, 32, 32),
+    "planes": (1, 32, 32, 112),
+    "sigma": (1, 1),
+    "style": (1, 4),
 }
 
 
-def write_tiny_student(folder: Path) -> Path:
-    """Writes graphs (float, and int8 by onnxruntime's quantizer) and card.json; returns `folder`."""
+def write_tiny_student(folder: Path, adapted: bool = False) -> Path:
+    """Writes graphs (float, and int8 by onnxruntime's quantizer) and card.json; returns `folder`. When
+    `adapted`, its graphs take adapters at SITES, and their base weights are those of the plain student."""
     folder.mkdir(parents=True, exist_ok=True)
     for part in GRAPHS:
-        _write_graph(part, folder / f"{part}.float.onnx")
-        _quantize(folder / f"{part}.float.onnx", folder / f"{part}.int8.onnx")
+        _write_graph(part, folder / f"{part}.float.onnx", adapted)
+        _quantize(part, folder / f"{part}.float.onnx", folder / f"{part}.int8.onnx")
     card = {
         "name": "tiny",
         "version": "1",
         "summary": "random weights, for tests",
         "styles": STYLES,
-        "planes": [f"plane{i}" for i in range(PLANES)],
+        "planes": "blocks-112",
+        "adapters": {"slots": SLOTS, "rank": RANK, "sites": SITES} if adapted else None,
         "code_channels": 16,
         "size_multiple": 32,
         "default_size": 64,
@@ -108,50 +126,85 @@ def entry(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def changed_student(folder, target, change):
+def changed_student(folder: Path, target: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
     """A copy of a student in `target` whose card went through `change`."""
     if folder != target:
+        target.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
             (target / path.name).write_bytes(path.read_bytes())
     card = json.loads((folder / "card.json").read_text())
-    change(card | {"folder": target})
+    card["folder"] = target
+    change(card)
+    del card["folder"]
     (target / "card.json").write_text(json.dumps(card))
     return target
 
 
-def _write_graph(part: str, path: Path) -> None:
+def _with_adapters(part: str, text: str) -> str:
+    """The graph with low-rank pairs added to its sites, side by side in their order."""
+    sites = SITES[part]
+    text = text.replace("ADAPTERS", ADAPTER_INPUTS)
+    inputs, outputs = ("_".join(str(size[i]) for size in sites.values()) for i in (0, 1))
+    lines = [
+        "share = MatMul (adapter_scale, spread)",
+        f"{', '.join(f'{site}_down' for site in sites)} = Split <axis = 1> (adapter_down, split_{inputs})",
+        f"{', '.join(f'{site}_up' for site in sites)} = Split <axis = 1> (adapter_up, split_{outputs})",
+    ]
+    text = text.replace(") {\n", ") {\n" + "".join(f"  {line}\n" for line in lines), 1)
+    for site in sites:
+        plain = next(line for line in text.splitlines() if line.startswith(f"  {site} = MatMul"))
+        source = plain.split("(")[1].split(",")[0]
+        added = [
+            plain.replace(f"{site} =", f"{site}_base ="),
+            f"  {site}_turned = Transpose <perm = [1, 0]> ({site}_down)",
+            f"  {site}_low = MatMul ({source}, {site}_turned)",
+            f"  {site}_scaled = Mul ({site}_low, share)",
+            f"  {site}_more = MatMul ({site}_scaled, {site}_up)",
+            f"  {site} = Add ({site}_base, {site}_more)",
+        ]
+        text = text.replace(plain, "\n".join(added))
+    return text
+
+
+def _write_graph(part: str, path: Path, adapted: bool) -> None:
     import onnx
     from onnx import numpy_helper, parser
 
-    model = parser.parse_model(HEAD + GRAPHS[part].strip())
-    rng = np.random.Generator(np.random.Philox(key=7))
-    made = {node.output[0] for node in model.graph.node} | {each.name for each in model.graph.input}
+    text = _with_adapters(part, GRAPHS[part]) if adapted and part in SITES else GRAPHS[part]
+    model = parser.parse_model(HEAD + text.replace("ADAPTERS", "").strip())
+    made = {name for node in model.graph.node for name in node.output}
+    made |= {each.name for each in model.graph.input}
     for name in dict.fromkeys(name for node in model.graph.node for name in node.input):
         if name and name not in made:
-            model.graph.initializer.append(numpy_helper.from_array(_weight(name, rng), name))
+            model.graph.initializer.append(numpy_helper.from_array(_weight(name), name))
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
 
-def _weight(name: str, rng: np.random.Generator) -> np.ndarray:
-    """A constant, or for "w_16_32_3_3" random weights of that shape."""
+def _weight(name: str) -> np.ndarray:
+    """A constant; for "split_4_32" these lengths; for "w_16_32_3_3" random weights of that shape."""
     if name in CONSTANTS:
         return np.asarray(CONSTANTS[name])
-    shape = [int(length) for length in name.split("_")[1:]]
+    kind, *sizes = name.split("_")
+    shape = [int(length) for length in sizes]
+    if kind == "split":
+        return np.array(shape, np.int64)
+    rng = np.random.Generator(
+        np.random.Philox(key=int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]))
+    )
     return rng.normal(0, np.prod(shape[1:]) ** -0.5, shape).astype(np.float32)
 
 
-def _quantize(source: Path, target: Path) -> None:
+def _quantize(part: str, source: Path, target: Path) -> None:
     import onnxruntime
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
-    shapes = {
-        "frame": (1, 64, 64, 3),
-        "code": (1, 16, 8, 8),
-        "guide": (1, 1, 32, 32),
-        "planes": (1, 20, 64, 64),
+    inputs, outputs = [sum(size[i] for size in SITES.get(part, {}).values()) for i in (0, 1)]
+    shapes = SHAPES | {
+        "adapter_down": (SLOTS * RANK, inputs),
+        "adapter_up": (SLOTS * RANK, outputs),
+        "adapter_scale": (1, SLOTS),
     }
-    shapes |= {"sigma": (1, 1), "style": (1, 4)}
     session = onnxruntime.InferenceSession(str(source), providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
 
