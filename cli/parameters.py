@@ -67,15 +67,10 @@ def parameters(
     from rich.console import Console
     from rich.table import Table
 
-    from vivant.runtime.parameters import parameters_for
+    from vivant.runtime.scene import find_scene, load_scene, parameters_of, tree_of
     from vivant.runtime.tree import Tree
 
-    if scene is None:
-        tree = Tree(parameters_for())
-    else:
-        from vivant.runtime.scene import find_scene, load_scene, tree_of
-
-        tree = tree_of(load_scene(find_scene(scene)))
+    tree = Tree(parameters_of("house")) if scene is None else tree_of(load_scene(find_scene(scene)))
     if markdown:
         typer.echo(page(tree), nl=False)
         return

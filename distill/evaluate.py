@@ -20,8 +20,6 @@ from vivant.distill.gallery import write_png
 from vivant.distill.losses import sliced_wasserstein
 from vivant.distill.structures import held_out
 from vivant.distill.teachers import guide_of, paint_with
-from vivant.engines.adapters import wearable
-from vivant.engines.card import Card
 from vivant.engines.contract import Precision
 from vivant.engines.field import PlaneField
 from vivant.engines.student import Student
@@ -177,8 +175,7 @@ def adapter_effects(
 
 
 def _load(folder: Path, backend: str, precision: Precision, size_px: int, threads: int) -> Student:
-    adapters = wearable(Card.read(folder)).values()
-    return Student.load(folder, backend, precision, (size_px, size_px), threads, adapters)
+    return Student.load(folder, backend, precision, (size_px, size_px), threads)
 
 
 def _compare(plain: Student, quantized: Student, structure: U8, wish: Wish) -> tuple[list[float], U8]:

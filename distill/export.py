@@ -59,12 +59,9 @@ def write_guard(folder: Path, sources: Sources, threads: int, structures: int, s
     """
     rng = np.random.default_rng(seed)
     statistics: list[F32] = []
-    adapters = wearable(Card.read(folder)).values()
     with ExitStack() as open_students:
         students = [
-            open_students.enter_context(
-                Student.load(folder, "onnxruntime", "int8", (size, size), threads, adapters)
-            )
+            open_students.enter_context(Student.load(folder, "onnxruntime", "int8", (size, size), threads))
             for size in SIZES_PX
         ]
         plain = [plain_structures(student.size_px, seed) for student in students]

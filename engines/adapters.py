@@ -60,7 +60,7 @@ def wearable(card: Card, more: Iterable[Path] = ()) -> dict[str, Path]:
     shipped = sorted(SHIPPED.glob("*.safetensors")) if card.adapters else []
     found: dict[str, Path] = {}
     for path in (*shipped, *more):
-        info = _info(path, _opened(path)[1])
+        info = read_info(path)
         if path in shipped and info.student != card.name:
             continue
         read_adapter(path, card)
@@ -96,6 +96,11 @@ def read_adapter(path: Path, card: Card) -> Adapter:
             1,
         )
     return Adapter(info, down, up, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def read_info(path: Path) -> AdapterInfo:
+    """What an adapter file says it is. Raises EngineError."""
+    return _info(path, _opened(path)[1])
 
 
 def _info(path: Path, metadata: Mapping[str, str]) -> AdapterInfo:

@@ -105,7 +105,7 @@ def read(planes: U8) -> Mapping[str, F32]:
     The form planes are enlarged to full resolution linearly.
     """
     blocks = planes.reshape(planes.shape[-3:])
-    rows, columns = int(blocks.shape[0]), int(blocks.shape[1])
+    rows, columns = (int(n) for n in planes.shape[-3:-1])
     values: dict[str, F32] = {}
     for group, names in GROUPS.items():
         part = blocks[..., block(group)].reshape(rows, columns, 2, 2, len(names))

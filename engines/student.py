@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from vivant.engines import registry
-from vivant.engines.adapters import ADAPTED, Adapter, Wardrobe, dressed, read_adapter
+from vivant.engines.adapters import ADAPTED, Adapter, Wardrobe, dressed, read_adapter, wearable
 from vivant.engines.card import CARD, Card
 from vivant.engines.contract import PARTS, Engine, EngineError, GraphSource, Part, Precision
 from vivant.engines.slots import LAYOUT
@@ -85,7 +85,7 @@ class Student:
     ) -> Student:
         """Loads and warms up all three parts at `size_px` (width, height), None for the card's own size.
         `backend` is a concrete name (registry.choose turns "auto" into one); `adapters` are files that can
-        be worn. Raises EngineError."""
+        be worn beside those that come with vivant; a student without slots wears none. Raises EngineError."""
         folder, own = find(name_or_folder), registry.door(backend).own_student
         if own:
             folder = find(own)
@@ -95,7 +95,8 @@ class Student:
                 f"student {card.name} paints with planes '{card.planes}', but this version has '{LAYOUT}'. "
                 "Export the student anew, or install the version of vivant that it was made with."
             )
-        wearable = [read_adapter(path, card) for path in adapters]
+        files = wearable(card, adapters).values() if card.adapters else ()
+        worn = [read_adapter(path, card) for path in files]
         size_px = size_px or (card.default_size, card.default_size)
         module = registry.module(backend)
         engines: dict[Part, Engine] = {}
@@ -106,7 +107,7 @@ class Student:
             for engine in engines.values():
                 engine.close()
             raise
-        return cls(card, folder, backend, precision, engines, wearable)
+        return cls(card, folder, backend, precision, engines, worn)
 
     @property
     def hash(self) -> str:

@@ -20,17 +20,18 @@ What an argument becomes, by the kind of the parameter:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from vivant.runtime.frames import Value
+from vivant.runtime.frames import EMPTY, Value
 
 Kind = Literal["float", "int", "bool", "choice", "action"]
 Reason = Literal["unknown_address", "wrong_type", "out_of_range", "not_finite", "read_only", "wrong_arity"]
 
 ROOT: Final = "/vivant/"
 STYLE: Final = "/vivant/style/"
+ADAPTER: Final = "/vivant/adapter/"
 LOOK: Final = "/vivant/look/"
 STATUS: Final = "/vivant/status/"
 CHOOSE: Final = "/vivant/style/choose"
@@ -83,6 +84,15 @@ class Parameter:
         if self.kind == "bool":
             return float(value)
         return (float(value) - self.minimum) / (self.maximum - self.minimum)
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterSketch:
+    """What the parameters need to know of an adapter: one line on it, and whether it is a medium of its own
+    (`alone`) or goes with every style."""
+
+    summary: str
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +188,26 @@ def _from_norm(parameter: Parameter, share: float) -> Value:
     return math.floor(value + 0.5) if parameter.kind == "int" else value
 
 
-def parameters_for(styles: Sequence[str] = HOUSE_STYLES) -> tuple[Parameter, ...]:
-    """Every parameter of a show whose student paints in `styles`, in the order of the documentation page.
+def parameters_for(
+    styles: Sequence[str] = HOUSE_STYLES, adapters: Mapping[str, AdapterSketch] = EMPTY
+) -> tuple[Parameter, ...]:
+    """Every parameter of a show whose student paints in `styles` and may wear `adapters`, in the order of the
+    documentation page.
 
     Raises ValueError when a style is named like one of the fixed addresses beside it.
     """
-    if not styles or {"choose", "fade_s"} & set(styles):
-        raise ValueError(f"a student needs styles, none named choose or fade_s, not {list(styles)}")
-    return (*_student(), *_styles(tuple(styles)), *_motion(), *_look(), *_present(), *_status())
+    if not styles or {"choose", "fade_s", "cycle_s"} & {*styles, *adapters}:
+        raise ValueError(f"a student needs styles, none named choose, fade_s or cycle_s, not {list(styles)}")
+    media = (*styles, *(name for name, sketch in adapters.items() if sketch.alone))
+    return (
+        *_student(),
+        *_styles(tuple(styles), media),
+        *_adapters(adapters),
+        *_motion(),
+        *_look(),
+        *_present(),
+        *_status(),
+    )
 
 
 def _student() -> tuple[Parameter, ...]:
@@ -209,7 +231,12 @@ def _student() -> tuple[Parameter, ...]:
     )
 
 
-def _styles(styles: tuple[str, ...]) -> tuple[Parameter, ...]:
+def _adapters(adapters: Mapping[str, AdapterSketch]) -> Iterator[Parameter]:
+    for name, sketch in adapters.items():
+        yield Parameter(ADAPTER + name, "float", f"scale of the adapter {name}: {sketch.summary}")
+
+
+def _styles(styles: tuple[str, ...], media: tuple[str, ...]) -> tuple[Parameter, ...]:
     weights = (
         Parameter(
             STYLE + name, "float", f"weight of {name}; the weights are shared out to a sum of 1", weight
@@ -218,7 +245,9 @@ def _styles(styles: tuple[str, ...]) -> tuple[Parameter, ...]:
     )
     return (
         *weights,
-        Parameter(CHOOSE, "choice", "go to one style alone, over fade_s", styles[0], choices=styles),
+        Parameter(
+            CHOOSE, "choice", "go to one style or adapter alone, over fade_s", styles[0], choices=media
+        ),
         Parameter(FADE_S, "float", "how long choose takes", 1.5, maximum=30, unit="s"),
         Parameter(
             CYCLE_S, "float", "choose the next style by itself so often; 0 never", 0.0, maximum=3600, unit="s"

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from dataclasses import dataclass
+from pathlib import Path as File
 from typing import Any, Final, Self
 
 import numpy as np
@@ -64,6 +65,7 @@ class StudentChoice:
     precision: Precision
     threads: int
     seed: int
+    adapters: tuple[str, ...] = ()  # files beside those that come with vivant
 
 
 class Path:
@@ -73,7 +75,12 @@ class Path:
         self.size_px = size_px
         self.condition = Condition(size_px)
         self.student = Student.load(
-            choice.student, choice.backend, choice.precision, size_px, threads=choice.threads
+            choice.student,
+            choice.backend,
+            choice.precision,
+            size_px,
+            choice.threads,
+            [File(name) for name in choice.adapters],
         )
         self.guard = Guard.load(*self.student.guard_file)
         self.planes = PlaneField(size_px, choice.seed)

@@ -40,6 +40,7 @@ class Job:
     threads: int
     seed: int
     controls: Controls
+    adapters: tuple[str, ...] = ()  # files beside those that come with vivant
     checked: bool = False  # the sense was there before: it may be away now, and will be waited for
 
 
@@ -60,7 +61,7 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
         if not job.checked:
             check_sense(looked_at.spec)
         backend, reason = choose(job.backend)
-        choice = StudentChoice(job.student, backend, job.precision, job.threads, job.seed)
+        choice = StudentChoice(job.student, backend, job.precision, job.threads, job.seed, job.adapters)
         paths = Paths(choice, job.controls.size_px)
         sense = open_sense(looked_at.spec, clock, phase=genlock.phase_ns)
     except VivantError as problem:
@@ -200,4 +201,5 @@ def facts(path: Path, looked_at: Choice, backend: str, reason: str, job: Job) ->
             "hash": student.hash,
             "styles": list(student.card.styles),
         },
+        "adapters": {name: one.hash for name, one in student.wardrobe.adapters.items()},
     }

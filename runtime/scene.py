@@ -13,13 +13,22 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 import vivant.scenes
+from vivant.engines.adapters import read_info, wearable
 from vivant.engines.card import Card
 from vivant.engines.contract import Precision
 from vivant.engines.registry import BACKENDS
 from vivant.engines.student import find
 from vivant.runtime.endpoints import Endpoint, endpoint, network
 from vivant.runtime.frames import Value, VivantError
-from vivant.runtime.parameters import HOUSE_STYLES, ROOT, STYLE, parameters_for
+from vivant.runtime.parameters import (
+    ADAPTER,
+    HOUSE_STYLES,
+    ROOT,
+    STYLE,
+    AdapterSketch,
+    Parameter,
+    parameters_for,
+)
 from vivant.runtime.problems import problem, problems_of, report
 from vivant.runtime.senses.registry import KINDS
 from vivant.runtime.tree import Tree
@@ -93,6 +102,7 @@ class Scene(BaseModel):
     summary: str = ""
     input: str = "auto"
     student: str = Field("house", validate_default=True)
+    adapters: tuple[str, ...] = Field((), strict=False)
     backend: str = "auto"
     precision: Precision = "int8"
     size: tuple[Side, Side] = Field((384, 384), strict=False)
@@ -116,10 +126,22 @@ class Scene(BaseModel):
     @classmethod
     def _student(cls, name: str) -> str:
         try:
-            _styles_of(name)
+            Card.read(find(name))
         except VivantError as error:
             raise ValueError(str(error)) from error
         return name
+
+    @field_validator("adapters")
+    @classmethod
+    def _adapters(cls, files: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        folder: Path = info.context["folder"] if info.context else Path.cwd()
+        paths = _adapter_files(files, folder)
+        if "student" in info.data:
+            try:
+                wearable(Card.read(find(info.data["student"])), map(Path, paths))
+            except VivantError as error:
+                raise ValueError(str(error)) from error
+        return tuple(paths)
 
     @field_validator("backend")
     @classmethod
@@ -154,7 +176,7 @@ def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
 
 def tree_of(scene: Scene) -> Tree:
     """The parameter tree of the scene's student, with the values that the scene starts with."""
-    tree = Tree(parameters_for(_styles_of(scene.student)))
+    tree = Tree(parameters_of(scene.student, scene.adapters))
     tree.start_with(scene.parameters, "scene")
     return tree
 
@@ -204,7 +226,8 @@ def _syntax(message: str) -> str:
 def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
     given = table.get("parameters")
     assignments = list(_assignments(given)) if isinstance(given, dict) else []
-    problems = _parameter_problems(assignments, table.get("student", "house"))
+    files = _adapter_files(table.get("adapters"), folder)
+    problems = _parameter_problems(assignments, table.get("student", "house"), files)
     if isinstance(given, dict):
         table = table | {"parameters": {}}
     try:
@@ -231,15 +254,24 @@ def _assignments(table: Mapping[str, Any]) -> Iterator[Assignment]:
             yield Assignment(path, address if address.startswith("/") else ROOT + address, value)
 
 
-def _parameter_problems(assignments: Sequence[Assignment], student: object) -> list[str]:
+def _adapter_files(named: object, folder: Path) -> list[str]:
+    """The files under a scene's key `adapters`; none where it is not even a list of texts."""
+    if not isinstance(named, list | tuple) or not all(isinstance(name, str) for name in named):
+        return []
+    return [str(folder / Path(name).expanduser()) for name in named]
+
+
+def _parameter_problems(
+    assignments: Sequence[Assignment], student: object, adapters: Sequence[str]
+) -> list[str]:
     """What the student's parameter tree says against the values. That a student is unknown is another
-    problem; its styles are then not judged."""
+    problem; its styles and adapters are then not judged."""
     try:
-        styles = _styles_of(str(student))
+        parameters = parameters_of(str(student), adapters)
     except VivantError:
-        styles = HOUSE_STYLES
-        assignments = [one for one in assignments if not one.address.startswith(STYLE)]
-    tree, seen, problems = Tree(parameters_for(styles)), set[str](), []
+        parameters = parameters_for(HOUSE_STYLES)
+        assignments = [one for one in assignments if not one.address.startswith((STYLE, ADAPTER))]
+    tree, seen, problems = Tree(parameters), set[str](), []
     for one in assignments:
         trouble = "is set twice" if one.address in seen else tree.problem(one.address, one.value)
         seen.add(one.address)
@@ -248,11 +280,18 @@ def _parameter_problems(assignments: Sequence[Assignment], student: object) -> l
     return problems
 
 
-def _styles_of(student: str) -> tuple[str, ...]:
+def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter, ...]:
+    """The parameters of a show with a student and the adapters it may wear: those that come with vivant, and
+    the files named. Raises VivantError when one of them is not right."""
     try:
-        return Card.read(find(student)).styles
+        card = Card.read(find(student))
     except OSError as error:
         raise VivantError(f"is no student: {error.strerror or error}") from error
+    files = wearable(card, map(Path, adapters))
+    infos = {name: read_info(path) for name, path in files.items()}
+    return parameters_for(
+        card.styles, {n: AdapterSketch(info.summary, info.host is not None) for n, info in infos.items()}
+    )
 
 
 def _input_in(text: str, folder: Path) -> str:

@@ -81,7 +81,16 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     lanes = make_lanes(context)
     with ExitStack() as open_parts:
         first = tree.controls(clock.now_ns(), 0, scene.size)
-        job = Job(scene.input, scene.student, scene.backend, scene.precision, cores(), first.seed, first)
+        job = Job(
+            scene.input,
+            scene.student,
+            scene.backend,
+            scene.precision,
+            cores(),
+            first.seed,
+            first,
+            scene.adapters,
+        )
         process = RenderProcess(context, render, job, lanes, clock)
         osc = OscDoor.of(scene, clock)
         if osc is not None:

@@ -12,7 +12,9 @@ from typing import Final
 from vivant.runtime.fades import Fade
 from vivant.runtime.frames import Controls, Value, VivantError
 from vivant.runtime.parameters import (
+    ADAPTER,
     CHOOSE,
+    CYCLE_S,
     FADE_S,
     NORM,
     RESET,
@@ -53,7 +55,12 @@ class Tree:
         self.version = len(self._values)
         self._doors = {address: (one, False) for address, one in self.parameters.items()}
         self._doors |= {address + NORM: (self.parameters[address], True) for address in self._values}
-        self._styles = self.parameters[CHOOSE].choices
+        self._styles = tuple(
+            a.removeprefix(STYLE) for a, one in self.parameters.items() if _weight(one, STYLE)
+        )
+        self._adapters = tuple(a for a, one in self.parameters.items() if _weight(one, ADAPTER))
+        media = self.parameters[CHOOSE].choices
+        self._media = tuple(a for a in self._adapters if a.removeprefix(ADAPTER) in media)
         self._begun = dict(self._values)
         self._fades: dict[str, Fade] = {}
         self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
@@ -93,9 +100,11 @@ class Tree:
 
     def _choose(self, chosen: str, now_ns: int) -> None:
         duration_ns = round(float(self._values[FADE_S]) * 1e9)
-        for name in self._styles:
-            begin, end = float(self._values[STYLE + name]), float(name == chosen)
-            self._fades[STYLE + name] = Fade(begin, end, now_ns, duration_ns)
+        goals = {address: float(address == ADAPTER + chosen) for address in self._media}
+        if chosen in self._styles:  # an adapter stands in for the styles, which stay as they are beneath it
+            goals |= {STYLE + name: float(name == chosen) for name in self._styles}
+        for address, end in goals.items():
+            self._fades[address] = Fade(float(self._values[address]), end, now_ns, duration_ns)
         self.tick(now_ns)
 
     def _store(self, address: str, value: Value) -> None:
@@ -161,7 +170,7 @@ class Tree:
             steps=int(self._values[ROOT + "student/steps"]),
             seed=int(self._values[ROOT + "student/seed"]),
             styles={name: float(self._values[STYLE + name]) for name in self._styles},
-            adapters={},
+            adapters={a.removeprefix(ADAPTER): float(self._values[a]) for a in self._adapters},
             numbers=dict(self._values),
             size_px=size_px,
             want_source=want_source,
@@ -203,6 +212,11 @@ class Tree:
             return None
         wanted = "[0, 1]" if norm else parameter.range_text()
         return f"should be {'in ' if wanted.startswith('[') else ''}{wanted}"
+
+
+def _weight(parameter: Parameter, prefix: str) -> bool:
+    """Whether a parameter is the weight of a style or the scale of an adapter, and not about all of them."""
+    return parameter.address.startswith(prefix) and parameter.address not in (CHOOSE, FADE_S, CYCLE_S)
 
 
 def parse_assignment(text: str, tree: Tree) -> tuple[str, Value]:
