@@ -33,14 +33,15 @@ def require(*modules: str) -> None:
 
 
 @contextmanager
-def bar(total: int) -> Iterator[Callable[[str, int], None]]:
-    """A progress bar with the time left; what it yields is told a word and how many of `total` are done."""
+def bar(total: int) -> Iterator[Callable[..., None]]:
+    """A progress bar with the time left; what it yields is told a word, how many are done, and of how many
+    where that is not `total`."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("", total=total)
-        yield lambda word, done: progress.update(task, description=word, completed=done)
+        yield lambda word, done, of=total: progress.update(task, description=word, completed=done, total=of)
 
 
 @app.command()
@@ -191,6 +192,32 @@ def evaluate(
         found = run(find(student), backend, size, chosen, clip, out, threads, show)
     typer.echo(table(found))
     typer.echo(f"sheets in {out}")
+
+
+@app.command()
+def sensitivity(
+    student: Annotated[str, typer.Option(help="A student's name or folder.")] = "house",
+    clip: Clip = None,
+) -> None:
+    """Put each layer alone in INT8 and say what it costs, in dB against float, the worst first."""
+    require("onnx", "skimage", "sklearn", "scipy")
+    from vivant.distill.graphs import calibration
+    from vivant.distill.sensitivity import CALIBRATED, markdown, sensitivities
+    from vivant.distill.sources import open_sources
+    from vivant.engines.adapters import read_adapter, wearable
+    from vivant.engines.card import Card
+    from vivant.engines.contract import PARTS
+    from vivant.engines.student import find
+
+    folder = find(student)
+    card = Card.read(folder)
+    worn = [read_adapter(path, card) for path in wearable(card).values()]
+    seen = list(calibration(folder, open_sources(clip), card.styles, worn, seed=5, count=CALIBRATED))
+    found = []
+    for part in PARTS:
+        with bar(1) as show:
+            found += sensitivities(folder, part, seen, show)
+    typer.echo(markdown(found))
 
 
 @app.command()

@@ -47,7 +47,7 @@ def run(
         str | None, typer.Option(metavar="HOST:PORT", help="Listen for OSC here, or 'off'")
     ] = None,
     backend: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, torch or null")] = None,
-    precision: Annotated[str | None, typer.Option(help="int8 or float")] = None,
+    precision: Annotated[str | None, typer.Option(help="int8, bf16 or float")] = None,
     fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the monitor")] = False,
     monitor: Annotated[int | None, typer.Option(help="Which monitor, from 0", min=0)] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the window in pixels")] = None,

@@ -88,7 +88,7 @@ class Card(_Entry):
 
     def graph(self, part: Part, precision: Precision) -> CardFile:
         """The ONNX file of one part. Raises EngineError when the student has none of that precision."""
-        file = self.graphs.get(part, {}).get(precision)
+        file = self.graphs.get(part, {}).get("float" if precision == "bf16" else precision)
         if file is None:
             kinds = ", ".join(sorted(self.graphs.get(part, {}))) or "none"
             raise EngineError(

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from vivant.engines.card import read_checked
-from vivant.engines.contract import Availability, EngineError, GraphSource
+from vivant.engines.contract import Availability, EngineError, GraphSource, Precision
 from vivant.engines.manifest import Manifest, keep, recall
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
 from vivant.runtime.frames import Array
@@ -43,6 +43,8 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> Openvin
     file = source.card.graph(source.part, source.precision)
     specs = tensor_specs(source.card, source.part, size_px)
     core = openvino.Core()
+    if source.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise EngineError("this processor has no bfloat16 arithmetic. Ask for precision int8 or float.")
     shapes = {spec.name: spec.shape for side in specs for spec in side}
     manifest = Manifest(
         student=source.card.name,
@@ -58,7 +60,9 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> Openvin
         threads=threads,
     )
     try:
-        compiled = _compiled(core, manifest, read_checked(source.folder, file), specs, _settings(threads))
+        compiled = _compiled(
+            core, manifest, read_checked(source.folder, file), specs, _settings(threads, source.precision)
+        )
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise EngineError(f"openvino cannot load {source.folder / file.file}: {reason}") from error
@@ -114,9 +118,10 @@ class OpenvinoEngine:
         self._bound.clear()  # these arrays are gone after this
 
 
-def _settings(threads: int) -> dict[str, Any]:
+def _settings(threads: int, precision: Precision) -> dict[str, Any]:
     return {
-        "INFERENCE_PRECISION_HINT": "f32",  # else bf16 runs unasked on CPUs that have it
+        # else bf16 runs unasked on CPUs that have it
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": threads,

@@ -40,7 +40,7 @@ BACKENDS: Final[Mapping[str, Door]] = MappingProxyType(
             "vivant.engines.openvino_backend",
             ("openvino",),
             "pip install openvino",
-            ("int8", "float"),
+            ("int8", "float", "bf16"),
             auto=2,
         ),
         "onnxruntime": Door(
