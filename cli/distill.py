@@ -221,6 +221,45 @@ def sensitivity(
 
 
 @app.command()
+def motion(
+    student: Annotated[str, typer.Option(help="A student's name or folder.")] = "house",
+    backend: Annotated[str, typer.Option(help="openvino or onnxruntime.")] = "openvino",
+    size: Annotated[int, typer.Option(min=64, help="Side of a picture in pixels, a multiple of 32.")] = 256,
+    frames: Annotated[int, typer.Option(min=2, help="Of the clip, or of the performer without one.")] = 30,
+    styles: Annotated[
+        str, typer.Option(help="Some of its styles and adapters, by commas; all by default.")
+    ] = "",
+    clip: Clip = None,
+    out: Annotated[Path, typer.Option(help="Folder of films and sheets.")] = Path("out/motion"),
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+) -> None:
+    """Compare how student and teacher move: a table, and for each style a film (frame, teacher, student)."""
+    require("torch", "scipy", "skimage", "sklearn")
+    import numpy as np
+
+    from vivant.distill.evaluate import wishes
+    from vivant.distill.gallery import write_png
+    from vivant.distill.moving import clip_frames, measure, performer_frames, sheet, table, write_film
+    from vivant.engines.student import Student
+
+    shots = clip_frames(clip, frames) if clip else performer_frames(size, frames)
+    found = []
+    with Student.load(student, backend, "int8", (size, size), threads) as loaded:
+        chosen = wishes(loaded, [name.strip() for name in styles.split(",") if name.strip()])
+        with bar(len(chosen) * len(shots)) as show:
+            for index, wish in enumerate(chosen):
+                begun = index * len(shots)
+                figures, rows = measure(
+                    loaded, shots, wish, lambda word, done, at=begun: show(word, at + done + 1)
+                )
+                found.append(figures)
+                write_png(out / f"{wish.name}.png", sheet(rows))
+                write_film(out / f"{wish.name}.mp4", [np.hstack(row) for row in rows])
+    typer.echo(table(found))
+    typer.echo(f"films and sheets in {out}")
+
+
+@app.command()
 def adapter(
     name: Annotated[str, typer.Argument(help="Its name, as a style's: lower case.")],
     painter: Annotated[str | None, typer.Option(help="Learn this painter (paint its pool before).")] = None,
