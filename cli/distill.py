@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
@@ -220,6 +221,10 @@ def sensitivity(
     typer.echo(markdown(found))
 
 
+def _further(show: Callable[..., None], begun: int, word: str, done: int) -> None:
+    show(word, begun + done + 1)
+
+
 @app.command()
 def motion(
     student: Annotated[str, typer.Option(help="A student's name or folder.")] = "house",
@@ -248,10 +253,7 @@ def motion(
         chosen = wishes(loaded, [name.strip() for name in styles.split(",") if name.strip()])
         with bar(len(chosen) * len(shots)) as show:
             for index, wish in enumerate(chosen):
-                begun = index * len(shots)
-                figures, rows = measure(
-                    loaded, shots, wish, lambda word, done, at=begun: show(word, at + done + 1)
-                )
+                figures, rows = measure(loaded, shots, wish, partial(_further, show, index * len(shots)))
                 found.append(figures)
                 write_png(out / f"{wish.name}.png", sheet(rows))
                 write_film(out / f"{wish.name}.mp4", [np.hstack(row) for row in rows])

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from vivant.distill.evaluate import SEED, STRENGTH, Wish
-from vivant.distill.sources import TRAINING_SHARE
+from vivant.distill.sources import TRAINING_SHARE, length_of
 from vivant.distill.teachers import paint_with
 from vivant.engines.field import PlaneField
 from vivant.engines.student import Student
@@ -133,10 +133,11 @@ def write_film(path: Path, pictures: Sequence[U8], fps: int = 15) -> None:
 
 def clip_frames(clip: Path, count: int) -> list[U8]:
     """Successive frames u8 (H, W, 3) of a film's held-out last third, the first `count`."""
+    first = math.ceil(length_of(clip) * TRAINING_SHARE)
     film = cv2.VideoCapture(str(clip))
-    length = int(film.get(cv2.CAP_PROP_FRAME_COUNT))
-    film.set(cv2.CAP_PROP_POS_FRAMES, math.ceil(length * TRAINING_SHARE))
-    frames = []
+    for _ in range(first):
+        film.grab()
+    frames: list[U8] = []
     while len(frames) < count and (read := film.read())[0]:
         frames.append(np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), dtype=np.uint8))
     film.release()

@@ -155,7 +155,7 @@ def _shipped() -> dict[str, Path]:
 
 
 @lru_cache(maxsize=2)
-def _length(clip: Path) -> int:
+def length_of(clip: Path) -> int:
     """Frames are counted by reading them: what a container says of its length is often wrong."""
     film, count = cv2.VideoCapture(str(clip)), 0
     while film.grab():
@@ -166,7 +166,7 @@ def _length(clip: Path) -> int:
 
 def _frames(clip: Path, start: float, stop: float) -> tuple[U8, ...]:
     film = cv2.VideoCapture(str(clip))
-    count = _length(clip)
+    count = length_of(clip)
     first, last = int(start * count), int(stop * count)
     wanted = [k for k in range(first, last) if (k - first) % FILM_STEP < 2]
     if len(wanted) % 2:
