@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
 from vivant.runtime.frames import F32, U8
@@ -81,7 +80,7 @@ def stored(name: str, source: str, make: Callable[[], U8]) -> U8:
     Written atomically; an unreadable file is made again, and a cache that cannot be written costs only the
     time to make it.
     """
-    path = Path(platformdirs.user_cache_dir("vivant")) / "banks" / f"{name}-{source}.npy"
+    path = _cache() / "banks" / f"{name}-{source}.npy"
     if path.is_file():
         try:
             return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -93,6 +92,14 @@ def stored(name: str, source: str, make: Callable[[], U8]) -> U8:
     except OSError as error:
         _log.warning("%s cannot be written (%s); it will be made at each start", path, error)
     return made
+
+
+def _cache() -> Path:
+    try:
+        import platformdirs
+    except ImportError:  # a machine that only trains has torch, numpy, scipy and OpenCV
+        return Path.home() / ".cache" / "vivant"
+    return Path(platformdirs.user_cache_dir("vivant"))
 
 
 def _write(path: Path, array: U8) -> None:
