@@ -36,7 +36,7 @@ class AdapterInfo(BaseModel):
     student: Name
     host: Name | None = None
     recipe: Name | None = None
-    alpha: Annotated[float, Field(gt=0)]
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     rank: Annotated[int, Field(ge=1)]
     made_with: str
     license: str
@@ -134,11 +134,13 @@ def _problems(info: AdapterInfo, tensors: Mapping[str, F32], card: Card) -> list
         found.append(f"  host: style '{info.host}' is none of {', '.join(card.styles)}")
     if info.recipe is not None and info.recipe not in RECIPES:
         found.append(f"  recipe: '{info.recipe}' is none of {', '.join(RECIPES)}")
-    known = {}
+    known: dict[str, tuple[int, int]] = {}
     for part in ADAPTED:
         for site, (inputs, outputs) in card.adapters.sites[part].items():
-            known[f"{PREFIX}{part}.{site}.lora_A.weight"] = (info.rank, inputs)
-            known[f"{PREFIX}{part}.{site}.lora_B.weight"] = (outputs, info.rank)
+            pair = [f"{PREFIX}{part}.{site}.lora_{letter}.weight" for letter in "AB"]
+            known |= zip(pair, ((info.rank, inputs), (outputs, info.rank)), strict=True)
+            if len(tensors.keys() & set(pair)) == 1:
+                found.append(f"  {part}.{site}: only one of lora_A and lora_B is there")
     for name, tensor in tensors.items():
         if name not in known:
             found.append(f"  {name}: {card.name} has no such layer to adapt")
@@ -225,11 +227,11 @@ def dressed(card: Card, wardrobe: Wardrobe, controls: Controls) -> tuple[dict[st
     infos = {name: wardrobe.adapters[name].info for name in worn}
     hosted = {name: scale for name, scale in worn.items() if infos[name].host is not None}
     most = max(sum(hosted.values()), 1.0)
-    asked = {name: max(float(controls.styles.get(name, 0.0)), 0.0) for name in card.styles}
+    asked = {name: max(0.0, float(controls.styles.get(name, 0.0))) for name in card.styles}
     if not any(asked.values()):
         asked[card.styles[0]] = 1.0
-    share = max(1.0 - sum(hosted.values()), 0.0) / sum(asked.values())
-    weights = {name: share * weight for name, weight in asked.items()}
+    share, total = max(1.0 - sum(hosted.values()), 0.0), sum(asked.values())
+    weights = {name: share * (weight / total) for name, weight in asked.items()}
     recipes = {name: weight for name, weight in weights.items() if weight > 0.0}
     for name, scale in hosted.items():
         host, recipe = str(infos[name].host), infos[name].recipe

@@ -53,7 +53,7 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> Openvin
         model_sha256=file.sha256,
         calibration_sha256=file.sha256 if source.precision == "int8" else "",
         shapes=shapes,
-        adapter_slots=0,
+        adapter_slots=source.card.adapters.slots if source.card.adapters else 0,
         backend="openvino",
         backend_version=openvino.__version__,
         device=_device(core),
