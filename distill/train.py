@@ -49,6 +49,21 @@ def sample_sigma(count: int, generator: torch.Generator) -> Tensor:
     return (torch.rand(count, generator=generator) * top)[:, None]
 
 
+def mixed(code: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+    """The code at a noise level: (1 - sigma) code + sigma noise; `sigma` (B, 1)."""
+    level = sigma[:, :, None, None]
+    return (1 - level) * code + level * noise
+
+
+def euler_step(noisy: Tensor, denoised: Tensor, sigma: Tensor, then: Tensor) -> Tensor:
+    """From one noise level to a lower one along the line through the denoised code (Euler's method, as
+    k-diffusion has it): what is left of the noise is the noise that was found."""
+    share = (then / sigma.clamp_min(1e-4))[:, :, None, None]
+    return denoised * (1 - then[:, :, None, None]) + share * (
+        noisy - denoised * (1 - sigma)[:, :, None, None]
+    )
+
+
 class Training:
     """A network on its way: weights, their moving average, critic, optimizers, and how far it has come."""
 
@@ -132,16 +147,13 @@ class Training:
         if pairs:  # the show holds its noise from frame to frame
             sigma[-pairs:], noise[-pairs:] = sigma[-2 * pairs : -pairs], noise[-2 * pairs : -pairs]
         sigma, noise = sigma.to(self.device), noise.to(self.device)
-        denoised = self._denoise(code, guide, noise, sigma, style)
+        noisy = mixed(code, noise, sigma)
+        denoised = self.house.denoise(noisy, guide, sigma, style)
         if torch.rand((), generator=self.generator) < TWO_STEPS:
-            denoised = self._denoise(denoised, guide, noise, sigma / 2, style)
+            noisy = euler_step(noisy, denoised, sigma, sigma / 2)
+            denoised = self.house.denoise(noisy, guide, sigma / 2, style)
         drift = (denoised.float() - code.detach().float()).square().mean()
         return self.house.decode.paint(denoised, guide, planes, style), drift
-
-    def _denoise(self, code: Tensor, guide: Tensor, noise: Tensor, sigma: Tensor, style: Tensor) -> Tensor:
-        level = sigma[:, :, None, None]
-        noisy = (1 - level) * code + level * noise
-        return self.house.denoise(noisy, guide, sigma, style)  # type: ignore[no-any-return]
 
     def _against_critic(self, made: Tensor, wanted: Tensor, style: Tensor) -> dict[str, Tensor]:
         with torch.autocast(self.device, torch.bfloat16):

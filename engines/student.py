@@ -133,17 +133,15 @@ class Student:
 
     def denoise(self, latent: Latent, controls: Controls) -> Latent:
         """img2img: noise of `controls.seed` is mixed in at `controls.strength` (clipped to the card's
-        sigma_range) and taken out in `controls.steps` steps of falling sigma, with the same noise."""
+        sigma_range) and taken out in `controls.steps` steps of falling sigma."""
         low, high = self.card.sigma_range
-        first = min(max(controls.strength, low), high)
+        sigma = min(max(controls.strength, low), high)
         self._hold_noise(controls.seed)
         self.dress(controls)
-        code = latent.code
+        np.multiply(latent.code, 1 - sigma, out=self._noisy)
+        np.multiply(self._noise, sigma, out=self._part)
+        np.add(self._noisy, self._part, out=self._noisy)
         for step in range(controls.steps):
-            sigma = np.float32(first * (1 - step / controls.steps))
-            np.multiply(code, 1 - sigma, out=self._noisy)
-            np.multiply(self._noise, sigma, out=self._part)
-            np.add(self._noisy, self._part, out=self._noisy)
             self._sigma[0, 0] = sigma
             self._engines["denoise"].run(
                 {
@@ -155,8 +153,19 @@ class Student:
                 },
                 {"denoised": self._denoised},
             )
-            code = self._denoised
-        return Latent(code, latent.guide)
+            then = sigma * (controls.steps - 1 - step) / (controls.steps - step)
+            if then > 0.0:
+                self._euler_step(sigma, then)
+            sigma = then
+        return Latent(self._denoised, latent.guide)
+
+    def _euler_step(self, sigma: float, then: float) -> None:
+        """The noisy code from one level to a lower one, along the line through the denoised code (Euler's
+        method, as k-diffusion has it)."""
+        share = then / sigma
+        np.multiply(self._noisy, share, out=self._noisy)
+        np.multiply(self._denoised, (1 - then) - share * (1 - sigma), out=self._part)
+        np.add(self._noisy, self._part, out=self._noisy)
 
     def decode(self, latent: Latent, planes: U8, controls: Controls) -> U8:
         """A judged latent and the planes made from its guide, u8 (1, H/2, W/2, CHANNELS) -> u8 (H, W, 4)
