@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vivant.distill.pool import BLENDS
 from vivant.engines.house import Widths
 from vivant.runtime.frames import VivantError
 
@@ -93,6 +94,12 @@ def plan_of(facts: Mapping[str, Any], where: str = "plan") -> Plan:
         f"  weights.{key}: unknown loss; losses are {', '.join(LOSSES)}"
         for key in weights
         if key not in LOSSES
+    ]
+    folders = {*facts.get("styles", ()), BLENDS}
+    problems += [
+        f"  picks.{key}: neither a style of this plan nor {BLENDS}"
+        for key in facts.get("picks", {})
+        if key not in folders
     ]
     if problems:
         raise PlanError(

@@ -21,6 +21,7 @@ from vivant.engines.house import (  # noqa: E402
 )
 from vivant.engines.slots import CHANNELS  # noqa: E402
 
+torch.set_num_threads(1)  # more would wait for each other on cores that others use
 pytestmark = pytest.mark.torch
 TINY = Widths(weave=8, half=8, quarter=8, eighth=8, sixteenth=8, style=8)
 INK = torch.eye(STYLES)[1:2]
