@@ -129,7 +129,7 @@ def wishes(student: Student, names: Sequence[str] = ()) -> list[Wish]:
     for name, adapter in student.wardrobe.adapters.items():
         if adapter.info.host is not None and adapter.info.recipe is not None:
             found.append(Wish(name, adapter.info.host, {name: 1.0}, adapter.info.recipe))
-    known = {wish.name for wish in found}
+    known = [wish.name for wish in found]
     if unknown := [name for name in names if name not in known]:
         raise VivantError(
             f"no style or painter's adapter: {', '.join(unknown)}. There are {', '.join(known)}"
