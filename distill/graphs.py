@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ from vivant.engines.card import Card
 from vivant.engines.contract import PARTS, Part
 from vivant.engines.field import PlaneField
 from vivant.engines.house import Adapted, Bank, House
-from vivant.engines.quantize import quantize
+from vivant.engines.quantize import calibrate, quantize
 from vivant.engines.slots import CHANNELS
-from vivant.runtime.frames import Controls
+from vivant.runtime.frames import Array, Controls
 
 OPSET = 17
 SIGMA_RANGE = (0.0, 0.8)
@@ -92,7 +93,12 @@ def write_float(house: House, folder: Path) -> None:
             )
 
 
-Sample = dict[Part, dict[str, Any]]  # what one frame gives to each graph, arrays by input name
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one frame gives to each graph, arrays by input name; `group` is what paints it."""
+
+    group: str
+    inputs: Mapping[Part, Mapping[str, Array]]
 
 
 def calibration(
@@ -134,15 +140,16 @@ def calibration(
         (denoised,) = run["denoise"].run(None, denoise)
         planes = PlaneField((size, size), int(rng.integers(2**31))).update(guide, recipes)
         decode = {"code": denoised, "guide": guide, "planes": planes, "style": style} | worn_by["decode"]
-        yield {"encode": {"frame": frame}, "denoise": denoise, "decode": decode}
+        group = "+".join([*weights, *scales])
+        yield Sample(group, {"encode": {"frame": frame}, "denoise": denoise, "decode": decode})
 
 
 def write_int8(folder: Path, seen: Sequence[Sample]) -> None:
     """Write the INT8 graphs of each part, both from one calibration: {part}.int8.onnx with U8 activations for
     CPUs, {part}.int8_symmetric.onnx with S8 for TensorRT."""
+    groups = [sample.group for sample in seen]
     for part in PARTS:
-        of_part = [sample[part] for sample in seen]
-        quantize(folder / f"{part}.float.onnx", folder / f"{part}.int8.onnx", of_part)
-        quantize(
-            folder / f"{part}.float.onnx", folder / f"{part}.int8_symmetric.onnx", of_part, symmetric=True
-        )
+        of_part = [sample.inputs[part] for sample in seen]
+        calibrated = calibrate(folder / f"{part}.float.onnx", of_part, groups)
+        quantize(calibrated, folder / f"{part}.int8.onnx")
+        quantize(calibrated, folder / f"{part}.int8_symmetric.onnx", symmetric=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ import numpy as np
 
 from vivant.distill.graphs import Sample
 from vivant.engines.contract import Part
-from vivant.engines.quantize import quantize
+from vivant.engines.quantize import calibrate, quantize
 from vivant.runtime.frames import Array
 
 CHECKED = 8  # samples
@@ -38,16 +38,16 @@ def sensitivities(
 
     graph = folder / f"{part}.float.onnx"
     layers = [node.name for node in onnx.load(graph).graph.node if node.op_type == "Conv"]
-    inputs = [sample[part] for sample in seen[:CHECKED]]
+    inputs = [sample.inputs[part] for sample in seen[:CHECKED]]
+    groups = [sample.group for sample in seen]
+    calibrated = calibrate(graph, [sample.inputs[part] for sample in seen], groups)
     wanted = [_run(graph, given) for given in inputs]
     found = []
     with TemporaryDirectory() as scratch:
         made = Path(scratch) / "one.onnx"
         for done, layer in enumerate([*layers, "all"]):
             show(layer, done, len(layers) + 1)
-            quantize(
-                graph, made, [s[part] for s in seen[:CALIBRATED]], only=None if layer == "all" else [layer]
-            )
+            quantize(calibrated, made, only=None if layer == "all" else [layer])
             error = [_error(_run(made, given), right) for given, right in zip(inputs, wanted, strict=True)]
             found.append(
                 Sensitivity(part, layer, round(-10 * math.log10(max(float(np.mean(error)), 1e-12)), 1))
@@ -55,7 +55,7 @@ def sensitivities(
     return [*sorted(found[:-1], key=lambda one: one.psnr_db), found[-1]]
 
 
-def _run(graph: Path, inputs: dict[str, Array]) -> Array:
+def _run(graph: Path, inputs: Mapping[str, Array]) -> Array:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])

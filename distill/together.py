@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import multiprocessing.connection
 import os
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +58,19 @@ def run_together(count: int, work: Callable[..., None], arguments: tuple[Any, ..
 
 
 def _member(rank: int, count: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.distributed.init_process_group("gloo", rank=rank, world_size=count)
     try:
         work(Together(rank, count), *arguments)
     finally:
         torch.distributed.destroy_process_group()
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went: an orphan would train on and
+    write over its successor's checkpoints."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

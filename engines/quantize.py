@@ -8,7 +8,8 @@ made from is not to be rounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,80 +18,125 @@ import numpy as np
 
 from vivant.runtime.frames import Array, VivantError
 
+SEEN = ("Conv", "Relu")  # whose tensors are ranged
+
 
 class QuantizeError(VivantError):
     """A graph cannot be quantized."""
 
 
-def quantize(
-    float_onnx: Path,
-    int8_onnx: Path,
-    calibration: Iterable[Mapping[str, Array]],
-    symmetric: bool = False,
-    only: Sequence[str] | None = None,
-) -> None:
-    """Write `int8_onnx` from `float_onnx`, with ranges observed on `calibration` (inputs by name; sizes
-    may differ from one to the next). u8 inputs and outputs are quantized by their own exact steps.
+Ranges = Mapping[str, tuple[float, float]]
 
-    `symmetric` writes S8 activations without a zero point, and u8 inputs and outputs stay casts: what
-    TensorRT takes. `only` quantizes the named convolutions alone.
 
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A float graph made ready, and the lowest and highest value that each of its tensors is to hold."""
+
+    model: Any  # onnx.ModelProto
+    ranges: Ranges
+
+
+def calibrate(
+    float_onnx: Path, samples: Sequence[Mapping[str, Array]], groups: Sequence[str] | None = None
+) -> Calibrated:
+    """Run `samples` (inputs by name; sizes may differ) and see how far each tensor reaches.
+
+    A group is what paints in one way, a style or an adapter. Within a group ranges are averaged, because a
+    rare outlier would cost every picture 3 dB; over the groups they are joined, because an average over all
+    would cut off the one style that reaches furthest (measured: it lost 20 dB).
     Raises QuantizeError when there is nothing to calibrate with.
     """
     import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+    import onnxruntime
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    samples = list(calibration)
     if not samples:
-        raise QuantizeError(f"{int8_onnx}: no calibration samples; give at least one set of inputs")
+        raise QuantizeError(f"{float_onnx}: no calibration samples; give at least one set of inputs")
     with TemporaryDirectory() as folder:
-        prepared, middle = Path(folder) / "prepared.onnx", Path(folder) / "qdq.onnx"
+        prepared = Path(folder) / "prepared.onnx"
         quant_pre_process(float_onnx, prepared, skip_symbolic_shape=True)
         model = onnx.load(prepared)
-        outputs = {output.name for output in model.graph.output}
-        quantize_static(
-            prepared,
-            middle,
-            _Samples(samples),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
-            nodes_to_exclude=[
-                n.name
-                for n in model.graph.node
-                if n.op_type == "Conv"
-                and (outputs & set(n.output) or (only is not None and n.name not in only))
-            ],
-            per_channel=True,
-            activation_type=QuantType.QInt8 if symmetric else QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            # ranges are averaged over the samples: a rare outlier costs every picture 3 dB otherwise
-            extra_options={
-                "ActivationSymmetric": symmetric,
-                "WeightSymmetric": True,
-                "CalibMovingAverage": True,
-                "CalibMovingAverageConstant": 0.1,
-            },
-        )
-        quantized = onnx.load(middle)
+    seen = onnx.ModelProto()
+    seen.CopyFrom(model)
+    wanted = sorted({name for n in model.graph.node if n.op_type in SEEN for name in (n.input[0], *n.output)})
+    inputs = {one.name for one in model.graph.input}
+    already = {one.name for one in seen.graph.output}
+    seen.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in wanted if name not in inputs | already
+    )
+    session = onnxruntime.InferenceSession(seen.SerializeToString(), providers=["CPUExecutionProvider"])
+    reached: dict[str, list[dict[str, tuple[float, float]]]] = {}
+    for sample, group in zip(samples, groups or [""] * len(samples), strict=True):
+        known = {one.name: sample[one.name] for one in session.get_inputs()}
+        made = dict(zip(wanted, _of(session, known, wanted), strict=True))
+        reached.setdefault(group, []).append({n: (float(v.min()), float(v.max())) for n, v in made.items()})
+    means = [
+        {name: np.mean([one[name] for one in of_group], 0) for name in wanted}
+        for of_group in reached.values()
+    ]
+    lows, highs = ({n: f(m[n][i] for m in means) for n in wanted} for i, f in ((0, min), (1, max)))
+    return Calibrated(model, {name: (float(lows[name]), float(highs[name])) for name in wanted})
+
+
+def _of(session: Any, inputs: Mapping[str, Array], names: Sequence[str]) -> list[Array]:
+    """Tensors of a session by name, inputs among them."""
+    asked = [name for name in names if name not in inputs]
+    made = dict(zip(asked, session.run(asked, dict(inputs)), strict=True))
+    return [inputs[name] if name in inputs else made[name] for name in names]
+
+
+def quantize(
+    calibrated: Calibrated, int8_onnx: Path, symmetric: bool = False, only: Sequence[str] | None = None
+) -> None:
+    """Write an INT8 graph. u8 inputs and outputs are quantized by their own exact steps.
+
+    `symmetric` writes S8 activations without a zero point, and u8 inputs and outputs stay casts: what
+    TensorRT takes. `only` quantizes the named convolutions alone.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType
+    from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    model = onnx.ModelProto()
+    model.CopyFrom(calibrated.model)
+    outputs = {output.name for output in model.graph.output}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    data = {
+        name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+        for name, (low, high) in calibrated.ranges.items()
+    }
+    quantizer = QDQQuantizer(
+        model,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
+        tensors_range=TensorsData(CalibrationMethod.MinMax, data),
+        nodes_to_quantize=[],
+        nodes_to_exclude=[
+            n.name
+            for n in convolutions
+            if outputs & set(n.output) or (only is not None and n.name not in only)
+        ],
+        op_types_to_quantize=["Conv"],
+        # outputs stay float until the next convolution takes them in: where two are added, or a style
+        # scales them, rounding twice costs 1 to 5 dB, and on OpenVINO it saves 5 % of the time at most
+        extra_options={
+            "ActivationSymmetric": symmetric,
+            "WeightSymmetric": True,
+            "OpTypesToExcludeOutputQuantization": ["Conv"],
+        },
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized = quantizer.model.model
     if not symmetric:
         enter_as_bytes(quantized)
         leave_as_bytes(quantized)
-    leave_unrounded(quantized)
-    rectify_once(quantized)
     drop_unused(quantized)
     onnx.checker.check_model(quantized)
     onnx.save(quantized, int8_onnx)
-
-
-class _Samples:
-    """Calibration samples as onnxruntime asks for them (CalibrationDataReader's two methods)."""
-
-    def __init__(self, samples: list[Mapping[str, Array]]) -> None:
-        self._samples: Iterator[Mapping[str, Array]] = iter(samples)
-
-    def get_next(self) -> Mapping[str, Array] | None:
-        return next(self._samples, None)
 
 
 class _Links:
@@ -193,18 +239,6 @@ def leave_unrounded(model: Any) -> None:
         quantize = links.maker.get(dequantize.input[0]) if dequantize is not None else None
         if quantize is not None and quantize.op_type == "QuantizeLinear":
             conv.input[0] = quantize.input[0]
-
-
-def rectify_once(model: Any) -> None:
-    """Conv -> Q -> DQ -> Relu becomes Conv -> Relu: half of the range before a Relu is thrown away."""
-    graph = model.graph
-    for conv in [node for node in graph.node if node.op_type == "Conv"]:
-        chain = _Links(graph).after(conv, ("QuantizeLinear", "DequantizeLinear", "Relu"))
-        if chain is None:
-            continue
-        chain[2].input[0] = conv.output[0]
-        graph.node.remove(chain[0])
-        graph.node.remove(chain[1])
 
 
 def drop_unused(model: Any) -> None:
