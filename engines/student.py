@@ -31,8 +31,11 @@ def find(name_or_folder: str | Path) -> Path:
     name = str(name_or_folder)
     if name in here:
         return here[name]
-    if (Path(name) / CARD).is_file():
-        return Path(name)
+    try:
+        if (Path(name) / CARD).is_file():
+            return Path(name)
+    except OSError as error:  # too long for a path
+        raise EngineError(f"there is no student '{name[:40]}...': {error.strerror}") from error
     near = get_close_matches(name, here, 1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise EngineError(

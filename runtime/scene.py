@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import tomllib
@@ -258,7 +259,13 @@ def _adapter_files(named: object, folder: Path) -> list[str]:
     """The files under a scene's key `adapters`; none where it is not even a list of texts."""
     if not isinstance(named, list | tuple) or not all(isinstance(name, str) for name in named):
         return []
-    return [str(folder / Path(name).expanduser()) for name in named]
+    return [str(folder / _at_home(Path(name))) for name in named]
+
+
+def _at_home(path: Path) -> Path:
+    with contextlib.suppress(RuntimeError):  # nobody of the name in ~name: then there is no such file either
+        return path.expanduser()
+    return path
 
 
 def _parameter_problems(
@@ -283,10 +290,7 @@ def _parameter_problems(
 def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter, ...]:
     """The parameters of a show with a student and the adapters it may wear: those that come with vivant, and
     the files named. Raises VivantError when one of them is not right."""
-    try:
-        card = Card.read(find(student))
-    except OSError as error:
-        raise VivantError(f"is no student: {error.strerror or error}") from error
+    card = Card.read(find(student))
     files = wearable(card, map(Path, adapters))
     infos = {name: read_info(path) for name, path in files.items()}
     return parameters_for(

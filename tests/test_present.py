@@ -16,7 +16,7 @@ from vivant.runtime.canvas import Canvas
 from vivant.runtime.exchange import LaneReader, Lanes, LaneWriter, make_lanes, read_controls, write_picture
 from vivant.runtime.frames import Judgement, MonotonicClock, Picture, Verdict
 from vivant.runtime.ladder import Ladder
-from vivant.runtime.parameters import CHOOSE, parameters_for
+from vivant.runtime.parameters import CHOOSE, HOUSE_STYLES, parameters_for
 from vivant.runtime.present import Present
 from vivant.runtime.supervise import RENDER, Hello, RenderProcess
 from vivant.runtime.surface import Surface, open_headless
@@ -128,7 +128,7 @@ def test_the_render_process_gets_a_full_snapshot_at_every_refresh(stage: Stage) 
     assert controls is not None
     assert controls.size_px == (64, 64)
     assert controls.refresh_ns == 5_000_000
-    assert set(controls.styles) == {"mosaic", "ink", "engraving", "strokes"}
+    assert tuple(controls.styles) == HOUSE_STYLES
     assert controls.numbers["/vivant/style/choose"] == "ink"
 
 

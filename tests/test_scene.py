@@ -76,7 +76,7 @@ allow = ["tablet"]
 alow = []
 [parameters.style]
 mosaik = 1.0
-choose = "oil"
+choose = "chalk"
 [parameters]
 "/vivant/look/exposure" = 9.0
 """
@@ -85,7 +85,7 @@ choose = "oil"
         f"{path}: 11 problems",
         '  backend = "openvin": should be one of auto, openvino, onnxruntime, torch, null;'
         " did you mean 'openvino'?",
-        "  precision = \"int4\": input should be 'int8' or 'float'",
+        "  precision = \"int4\": input should be 'int8', 'float' or 'bf16'",
         "  size[1] = 100: input should be a multiple of 32",
         "  budget_ms = 0: input should be greater than 0",
         '  osc.listen = "9000": should be HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:9000',
@@ -93,7 +93,8 @@ choose = "oil"
         "  osc.alow: unknown key; did you mean 'allow'?",
         "  lader: unknown key; did you mean 'ladder'?",
         "  parameters.style.mosaik = 1.0: unknown parameter; did you mean '/vivant/style/mosaic'?",
-        '  parameters.style.choose = "oil": should be mosaic | ink | engraving | strokes',
+        '  parameters.style.choose = "chalk": should be oil | ink | watercolour | stipple | engraving | mosaic'
+        " | glass | coral",
         '  parameters."/vivant/look/exposure" = 9.0: should be in [-2, 2] EV',
     ]
 
@@ -150,9 +151,13 @@ def test_a_file_that_is_no_text_or_no_file_is_said(tmp_path: Path) -> None:
         "input = 'clip:\\u0000'",
         'input = "clip:\\u0000"',
         "student = '" + "a" * 5000 + "'",
+        "adapters = ['" + "a" * 5000 + "']",
+        "adapters = ['~nobody-of-this-name/x.safetensors']",
+        'adapters = ["\\u0000"]',
+        "adapters = [[[]], 3, {}]",
         "\n".join(f"key{i} = 1" for i in range(1000)),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_absurd_files_get_a_short_answer(write: Write, text: str) -> None:
     lines = complaint(write(HEAD.replace('student = "null"\n', "") + text))
