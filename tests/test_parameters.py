@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from vivant.cli.parameters import page
 from vivant.runtime.fades import Fade, smooth
 from vivant.runtime.frames import VivantError
-from vivant.runtime.parameters import NORM, RESET, Parameter, coerce, parameters_for
+from vivant.runtime.parameters import (
+    HOUSE_STYLES,
+    NORM,
+    RESET,
+    AdapterSketch,
+    Parameter,
+    coerce,
+    parameters_for,
+)
+from vivant.runtime.scene import parameters_of
 from vivant.runtime.tree import Tree, parse_assignment
 
 STRENGTH = "/vivant/student/strength"
@@ -24,7 +33,7 @@ MIRROR = "/vivant/present/mirror"
 ASPECT = "/vivant/present/aspect"
 CHOOSE = "/vivant/style/choose"
 INK = "/vivant/style/ink"
-MOSAIC = "/vivant/style/mosaic"
+OIL = "/vivant/style/oil"
 SECOND_NS = 1_000_000_000
 
 ANYTHING = st.one_of(
@@ -82,7 +91,7 @@ def test_a_value_becomes_what_its_parameter_holds(
 @pytest.mark.parametrize(
     ("address", "args", "reason"),
     [
-        ("/vivant/style/oil", (1.0,), "unknown_address"),
+        ("/vivant/style/chalk", (1.0,), "unknown_address"),
         (RESET + NORM, (1.0,), "unknown_address"),
         (STRENGTH, ("0.5",), "wrong_type"),
         (STRENGTH, (None,), "wrong_type"),
@@ -141,28 +150,28 @@ def test_the_norm_door_and_the_norm_of_a_value_agree(data: st.DataObject) -> Non
 def test_choosing_a_style_fades_the_weights_and_keeps_their_sum(tree: Tree) -> None:
     tree.set("/vivant/style/fade_s", (2.0,), 0, "osc")
     tree.set(CHOOSE, ("ink",), 0, "osc")
-    assert (tree.value(MOSAIC), tree.value(INK)) == (1.0, 0.0)
+    assert (tree.value(OIL), tree.value(INK)) == (1.0, 0.0)
     tree.tick(SECOND_NS)
-    assert tree.value(MOSAIC) == pytest.approx(0.5)
+    assert tree.value(OIL) == pytest.approx(0.5)
     assert tree.value(INK) == pytest.approx(0.5)
     tree.tick(round(1.3 * SECOND_NS))
-    assert float(tree.value(MOSAIC)) + float(tree.value(INK)) == pytest.approx(1.0)
+    assert float(tree.value(OIL)) + float(tree.value(INK)) == pytest.approx(1.0)
     tree.tick(2 * SECOND_NS)
-    assert (tree.value(MOSAIC), tree.value(INK)) == (0.0, 1.0)
+    assert (tree.value(OIL), tree.value(INK)) == (0.0, 1.0)
 
 
 def test_a_weight_set_by_hand_leaves_the_fade(tree: Tree) -> None:
     tree.set(CHOOSE, ("ink",), 0, "osc")
-    tree.set(MOSAIC, (0.7,), SECOND_NS, "osc")
+    tree.set(OIL, (0.7,), SECOND_NS, "osc")
     tree.tick(9 * SECOND_NS)
-    assert (tree.value(MOSAIC), tree.value(INK)) == (0.7, 1.0)
+    assert (tree.value(OIL), tree.value(INK)) == (0.7, 1.0)
 
 
 def test_choosing_the_chosen_style_again_goes_back_to_it_alone(tree: Tree) -> None:
     tree.set(INK, (1.0,), 0, "osc")
     tree.set("/vivant/style/fade_s", (0,), 0, "osc")
-    tree.set(CHOOSE, ("mosaic",), 0, "osc")
-    assert (tree.value(MOSAIC), tree.value(INK)) == (1.0, 0.0)
+    tree.set(CHOOSE, ("oil",), 0, "osc")
+    assert (tree.value(OIL), tree.value(INK)) == (1.0, 0.0)
 
 
 def test_a_fade_begins_and_ends_where_it_should() -> None:
@@ -178,9 +187,9 @@ def test_a_smooth_step_and_its_mirror_make_one(share: float) -> None:
 
 def test_reset_returns_to_what_the_show_started_with(tree: Tree) -> None:
     tree.start_with({EXPOSURE: 0.5, CHOOSE: "ink"}, "scene")
-    assert (tree.value(EXPOSURE), tree.value(INK), tree.value(MOSAIC)) == (0.5, 1.0, 0.0)
+    assert (tree.value(EXPOSURE), tree.value(INK), tree.value(OIL)) == (0.5, 1.0, 0.0)
     tree.set(EXPOSURE, (1.0,), 5, "osc")
-    tree.set(CHOOSE, ("strokes",), 5, "osc")
+    tree.set(CHOOSE, ("engraving",), 5, "osc")
     tree.set(RESET, (), 6, "osc")
     tree.tick(9 * SECOND_NS)
     assert (tree.value(EXPOSURE), tree.value(CHOOSE), tree.value(INK)) == (0.5, "ink", 1.0)
@@ -212,7 +221,8 @@ def test_controls_are_a_snapshot_that_later_changes_leave_alone(tree: Tree) -> N
     tree.set(STRENGTH, (1.0,), 12, "osc")
     assert (controls.strength, controls.steps, controls.seed, controls.want_source) == (0.25, 2, 7, True)
     assert (controls.serial, controls.stamp_ns, controls.size_px) == (3, 11, (320, 256))
-    assert controls.styles == {"mosaic": 1.0, "ink": 0.0, "engraving": 0.0, "strokes": 0.0}
+    assert controls.styles == {name: float(name == "oil") for name in HOUSE_STYLES}
+    assert controls.adapters == {}
     assert controls.numbers[STRENGTH] == 0.25
     assert pickle.loads(pickle.dumps(controls)) == controls
 
@@ -277,6 +287,42 @@ def test_the_styles_of_a_student_become_parameters() -> None:
         parameters_for(("choose",))
 
 
+@pytest.fixture
+def dressed() -> Tree:
+    """A show whose student may wear two media of their own and an adapter that goes with every style."""
+    sketches = {name: AdapterSketch(f"as {name}", name != "dusk") for name in ("riso", "pencil", "dusk")}
+    return Tree(parameters_for(adapters=sketches))
+
+
+def test_adapters_become_parameters_and_those_with_a_medium_of_their_own_can_be_chosen(dressed: Tree) -> None:
+    assert [dressed.value(f"/vivant/adapter/{name}") for name in ("riso", "pencil", "dusk")] == [0.0] * 3
+    assert dressed.parameters[CHOOSE].choices == (*HOUSE_STYLES, "riso", "pencil")
+    assert dressed.parameters["/vivant/adapter/dusk"].meaning == "scale of the adapter dusk: as dusk"
+    dressed.set("/vivant/adapter/dusk", (0.5,), 0, "osc")
+    assert dressed.controls(0, 0, (64, 64)).adapters == {"riso": 0.0, "pencil": 0.0, "dusk": 0.5}
+    with pytest.raises(ValueError, match="cycle_s"):
+        parameters_for(adapters={"cycle_s": AdapterSketch("", True)})
+
+
+def test_a_chosen_adapter_fades_in_above_the_styles_and_out_when_another_medium_is_chosen(
+    dressed: Tree,
+) -> None:
+    def seen(now_ns: int) -> list[float]:
+        dressed.tick(now_ns)
+        addresses = (OIL, INK, "/vivant/adapter/riso", "/vivant/adapter/pencil", "/vivant/adapter/dusk")
+        return [float(dressed.value(address)) for address in addresses]
+
+    dressed.set("/vivant/style/fade_s", (2.0,), 0, "osc")
+    dressed.set("/vivant/adapter/dusk", (0.3,), 0, "osc")
+    dressed.set(CHOOSE, ("riso",), 0, "osc")
+    assert seen(SECOND_NS) == pytest.approx([1.0, 0.0, 0.5, 0.0, 0.3])
+    assert seen(2 * SECOND_NS) == [1.0, 0.0, 1.0, 0.0, 0.3]
+    dressed.set(CHOOSE, ("pencil",), 2 * SECOND_NS, "osc")
+    assert seen(3 * SECOND_NS) == pytest.approx([1.0, 0.0, 0.5, 0.5, 0.3])
+    dressed.set(CHOOSE, ("ink",), 4 * SECOND_NS, "osc")
+    assert seen(6 * SECOND_NS) == [0.0, 1.0, 0.0, 0.0, 0.3]
+
+
 def test_every_parameter_is_described_and_its_default_is_admitted() -> None:
     def admitted(one: Parameter) -> bool:
         return one.kind == "action" or one.read_only or coerce(one, (one.default,)).verb == "applied"
@@ -289,6 +335,6 @@ def test_every_parameter_is_described_and_its_default_is_admitted() -> None:
 
 def test_the_page_about_parameters_is_what_the_tree_says() -> None:
     written = Path(__file__).parents[1] / "docs" / "parameters.md"
-    assert written.read_text() == page(Tree(parameters_for())), (
+    assert written.read_text() == page(Tree(parameters_of("house"))), (
         "run: vivant parameters --markdown > docs/parameters.md"
     )

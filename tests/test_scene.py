@@ -93,8 +93,8 @@ choose = "chalk"
         "  osc.alow: unknown key; did you mean 'allow'?",
         "  lader: unknown key; did you mean 'ladder'?",
         "  parameters.style.mosaik = 1.0: unknown parameter; did you mean '/vivant/style/mosaic'?",
-        '  parameters.style.choose = "chalk": should be oil | ink | watercolour | stipple | engraving | mosaic'
-        " | glass | coral",
+        '  parameters.style.choose = "chalk": should be oil | ink | watercolour | stipple | engraving'
+        " | mosaic | glass | coral",
         '  parameters."/vivant/look/exposure" = 9.0: should be in [-2, 2] EV',
     ]
 
