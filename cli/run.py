@@ -48,6 +48,13 @@ def run(
     ] = None,
     backend: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, torch or null")] = None,
     precision: Annotated[str | None, typer.Option(help="int8, bf16 or float")] = None,
+    student: Annotated[str | None, typer.Option(help="A student's name or folder")] = None,
+    picture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WxH", help="Size of the painted picture, multiples of 32; the ladder stays off"
+        ),
+    ] = None,
     fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the monitor")] = False,
     monitor: Annotated[int | None, typer.Option(help="Which monitor, from 0", min=0)] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the window in pixels")] = None,
@@ -62,6 +69,9 @@ def run(
         "osc.listen": osc,
         "backend": backend,
         "precision": precision,
+        "student": student,
+        "size": None if picture is None else parse_size(picture),
+        "ladder": None if picture is None else False,
         "fullscreen": fullscreen or None,
         "monitor": monitor,
         "window_size": None if size is None else parse_size(size),
