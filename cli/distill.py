@@ -196,6 +196,39 @@ def evaluate(
 
 
 @app.command()
+def exhibit(
+    evaluated: Annotated[Path, typer.Option(help="Where `vivant distill evaluate` wrote its sheets.")] = Path(
+        "out/evaluate"
+    ),
+    size: Annotated[int, typer.Option(help="Side of the evaluated pictures in pixels.")] = 384,
+    clip: Clip = None,
+    out: Annotated[Path, typer.Option(help="Folder of the gallery.")] = Path("docs/gallery"),
+    only_sheets: Annotated[bool, typer.Option("--only-sheets", help="Leave the wall as it is.")] = False,
+) -> None:
+    """Make the gallery: a sheet for each style, and the wall, twelve stills from the whole show."""
+    require("scipy", "skimage", "sklearn")
+    import cv2
+    import numpy as np
+
+    from vivant.distill.exhibit import WALL, style_sheet, wall, write_jpeg
+    from vivant.distill.structures import held_out
+
+    names = list(held_out(32, clip))
+    for path in sorted(evaluated.glob("*.png")):
+        pixels = np.asarray(cv2.imread(str(path)), np.uint8)[..., ::-1]
+        rows = {
+            name: [pixels[i * size : (i + 1) * size, k * size : (k + 1) * size] for k in range(4)]
+            for i, name in enumerate(names)
+        }
+        caption = f"{path.stem}: structure, teacher, student in float, student in INT8"
+        write_jpeg(out / f"{path.stem}.jpg", style_sheet(rows, caption))
+    if not only_sheets:
+        with bar(len(WALL)) as show:
+            write_jpeg(out / "wall.jpg", wall(WALL, held_out(720, clip), clip, show))
+    typer.echo(f"the gallery is in {out}")
+
+
+@app.command()
 def sensitivity(
     student: Annotated[str, typer.Option(help="A student's name or folder.")] = "house",
     clip: Clip = None,
