@@ -82,7 +82,7 @@ class PlaneField:
         wander = 0.9 * np.stack([smooth_noise(int(rng.integers(2**31)), 6.0, 256) for _ in "xy"], axis=-1)
         wander[..., 0] += 0.5
         repeat = (-(-height // 4 // 256), -(-width // 4 // 256), 1)
-        self._prior = -_PRIOR * np.ascontiguousarray(np.tile(wander, repeat)[: height // 4, : width // 4])
+        self.prior = -_PRIOR * np.ascontiguousarray(np.tile(wander, repeat)[: height // 4, : width // 4])
         self._held: F32 | None = None
         self._still = (self._rows & (_HALF - 1)) * _HALF + (self._columns & (_HALF - 1))
         self._shown: dict[str, tuple[str, float]] = {}
@@ -113,11 +113,16 @@ class PlaneField:
             if group in ORIENTED:
                 self._gather(group, BANKS[source](), oriented, gain)
             elif group == CANVAS and not same:
-                self._gather(group, _tile(source), self._still, gain)
+                self._gather(group, tile_blocks(source), self._still, gain)
             elif group != CANVAS and (moved is not None or self._carried or not same):
-                self._gather(group, _tile(source), flat, gain)
+                self._gather(group, tile_blocks(source), flat, gain)
         self._shown, self._carried = wanted, moved is not None
         return self.planes
+
+    @property
+    def places(self) -> tuple[Index, Index]:
+        """Row (H/2, 1) and column (1, W/2) of each block in the textures, where nothing is carried."""
+        return self._rows & (_HALF - 1), self._columns & (_HALF - 1)
 
     def forget(self) -> None:
         """Start anew: the next call's tangents and drift owe nothing to what came before."""
@@ -142,7 +147,7 @@ class PlaneField:
         now = tangents(guide)
         self._held = now if self._held is None else cv2.addWeighted(self._held, hold, now, 1 - hold, 0.0)
         strength = cv2.magnitude(*cv2.split(self._held))
-        x, y = cv2.split(cv2.add(self._held, self._prior))
+        x, y = cv2.split(cv2.add(self._held, self.prior))
         length = cv2.magnitude(x, y) + np.float32(1e-12)
         sure = strength / (strength + np.float32(_SURE))
         form = cv2.merge([x / length, y / length, sure, np.zeros_like(sure)])
@@ -184,7 +189,8 @@ def _carry(weights: Mapping[str, float]) -> float:
 _tiles: dict[str, U8] = {}
 
 
-def _tile(name: str) -> U8:
+def tile_blocks(name: str) -> U8:
+    """A canvas texture as blocks u8 (T/2, T/2, 16), by its name in TILES; made once."""
     if name not in _tiles:
         _tiles[name] = blocks(TILES[name]())
     return _tiles[name]
