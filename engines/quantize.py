@@ -134,6 +134,7 @@ def quantize(
     if not symmetric:
         enter_as_bytes(quantized)
         leave_as_bytes(quantized)
+    leave_unrounded(quantized)
     drop_unused(quantized)
     onnx.checker.check_model(quantized)
     onnx.save(quantized, int8_onnx)
@@ -213,15 +214,15 @@ def enter_as_bytes(model: Any) -> None:
 
 
 def leave_as_bytes(model: Any) -> None:
-    """Q -> DQ -> round -> clip -> u8 becomes one Q by steps of 1: the output is the quantized tensor.
+    """Round -> clip -> u8 becomes one Q by steps of 1: the output is the quantized tensor.
 
     (Preparing the graph has folded a gain before the rounding into the convolution.)
     """
     from onnx import helper
 
     graph = model.graph
-    for node in [node for node in graph.node if node.op_type == "QuantizeLinear"]:
-        chain = _Links(graph).after(node, ("DequantizeLinear", "Round", "Clip", "Cast"))
+    for node in [node for node in graph.node if node.op_type == "Round"]:
+        chain = _Links(graph).after(node, ("Clip", "Cast"))
         if chain is None:
             continue
         steps = _put_scale(graph, chain[-1].output[0], 1.0, 0)

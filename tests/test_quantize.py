@@ -16,7 +16,7 @@ import onnxruntime  # noqa: E402
 from vivant.distill.graphs import write_float  # noqa: E402
 from vivant.engines.contract import PARTS, Part  # noqa: E402
 from vivant.engines.house import RANK, SLOTS, STYLES, Adapted, Bank, House, Widths  # noqa: E402
-from vivant.engines.quantize import QuantizeError, quantize  # noqa: E402
+from vivant.engines.quantize import QuantizeError, calibrate, quantize  # noqa: E402
 from vivant.engines.slots import CHANNELS  # noqa: E402
 from vivant.runtime.frames import Array  # noqa: E402
 
@@ -87,9 +87,9 @@ def folder(tiny: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_float(tiny, folder)
     for part in PARTS:
         samples = [inputs_of(part, 64, 64 + 32 * (seed % 2), seed) for seed in range(6)]
-        plain = folder / f"{part}.float.onnx"
-        quantize(plain, folder / f"{part}.int8.onnx", samples)
-        quantize(plain, folder / f"{part}.int8_symmetric.onnx", samples, symmetric=True)
+        calibrated = calibrate(folder / f"{part}.float.onnx", samples)
+        quantize(calibrated, folder / f"{part}.int8.onnx")
+        quantize(calibrated, folder / f"{part}.int8_symmetric.onnx", symmetric=True)
     return folder
 
 
@@ -166,7 +166,7 @@ def test_symmetric_graphs_have_signed_activations_and_no_zero_point(folder: Path
 def test_only_the_named_convolutions_are_quantized(folder: Path, tmp_path: Path) -> None:
     plain = folder / "decode.float.onnx"
     names = [node.name for node in onnx.load(plain).graph.node if node.op_type == "Conv"]
-    quantize(plain, tmp_path / "decode.onnx", [inputs_of("decode", 64, 64)], only=names[2:4])
+    quantize(calibrate(plain, [inputs_of("decode", 64, 64)]), tmp_path / "decode.onnx", only=names[2:4])
     quantized = list(weight_types(tmp_path / "decode.onnx").values())
     assert len(quantized) == len(names)
     assert sum(kinds == {onnx.TensorProto.INT8} for kinds in quantized) == 2
@@ -178,7 +178,7 @@ def test_the_guide_is_not_rounded_nor_clipped_to_what_calibration_saw(
 ) -> None:
     plain, quantized = folder / "encode.float.onnx", tmp_path / "encode.onnx"
     dim = [{"frame": inputs_of("encode", 64, 64, seed)["frame"] // 2} for seed in range(3)]
-    quantize(plain, quantized, dim, symmetric)
+    quantize(calibrate(plain, dim), quantized, symmetric)
     one, other = (run(path, inputs_of("encode", 64, 64))[1] for path in (plain, quantized))
     np.testing.assert_allclose(one, other, atol=1e-6)  # the same float32 convolution of the same bytes
 
@@ -199,6 +199,31 @@ def test_openvino_runs_the_convolutions_in_int8(folder: Path) -> None:
     assert set(convolutions) <= {"u8", "i8"}
 
 
-def test_quantizing_without_samples_is_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(QuantizeError, match="calibration"):
-        quantize(folder / "encode.float.onnx", tmp_path / "encode.int8.onnx", [])
+def test_calibrating_without_samples_is_refused(folder: Path) -> None:
+    with pytest.raises(QuantizeError, match=r"encode\.float\.onnx: no calibration samples"):
+        calibrate(folder / "encode.float.onnx", [])
+
+
+def test_ranges_are_averaged_within_a_group_and_joined_over_the_groups(folder: Path) -> None:
+    greys = [{"frame": np.full((1, 64, 64, 3), grey, np.uint8)} for grey in (0, 64, 192, 255)]
+    plain = folder / "encode.float.onnx"
+    grey = next(name for name in calibrate(plain, greys).ranges if "Transpose" in name)
+
+    def ends(groups: list[str] | None) -> tuple[float, float]:
+        return calibrate(plain, greys, groups).ranges[grey]
+
+    steps = [(grey - 128) / 255 for grey in (0, 64, 192, 255)]
+    assert ends(None) == pytest.approx((np.mean(steps), np.mean(steps)), abs=1e-6)
+    assert ends(["dim", "dim", "bright", "bright"]) == pytest.approx(
+        (np.mean(steps[:2]), np.mean(steps[2:])), abs=1e-6
+    )
+    assert ends(["a", "b", "c", "d"]) == pytest.approx((steps[0], steps[3]), abs=1e-6)
+
+
+def test_one_calibration_serves_both_kinds_of_graph_and_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
+    calibrated = calibrate(folder / "encode.float.onnx", [inputs_of("encode", 64, 64)])
+    for symmetric in (False, True, False):
+        quantize(calibrated, tmp_path / f"{symmetric}.onnx", symmetric)
+        seen = (tmp_path / f"{symmetric}.onnx").read_bytes()
+    quantize(calibrated, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == seen
