@@ -9,7 +9,9 @@ from pathlib import Path as File
 
 import numpy as np
 import pytest
+from tiny_adapter import write_tiny_adapter
 
+from vivant.engines.card import Card
 from vivant.engines.student import find
 from vivant.guardrails.guard import Guard
 from vivant.runtime.exchange import make_lanes
@@ -164,3 +166,18 @@ def test_the_same_frame_controls_and_seed_give_the_same_picture(watch: Stopwatch
             watch.start(CLOCK.now_ns())
             pictures.append(path.picture(given, CONTROLS, watch, 1).pixels.copy())
     assert np.array_equal(*pictures)
+
+
+def test_an_adapter_is_worn_between_two_frames_and_taken_off_again(watch: Stopwatch, tmp_path: File) -> None:
+    dusk = write_tiny_adapter(tmp_path / "dusk.safetensors", Card.read(find("house")))
+    choice = StudentChoice("house", "onnxruntime", "float", threads=1, seed=0, adapters=(str(dusk),))
+    pictures, given = [], frame()
+    with Path(choice, SIZE) as path:
+        path.guard = Guard([Judge(lambda: Verdict(Judgement.PASS, 1.0, "told"))])
+        for scale in (0.0, 1.0, 0.0, 1.0):
+            path.planes.forget()
+            watch.start(CLOCK.now_ns())
+            controls = Controls(size_px=SIZE, styles={"ink": 1.0}, adapters={"dusk": scale})
+            pictures.append(path.picture(given, controls, watch, 1).pixels.astype(int))
+    assert np.abs(pictures[0] - pictures[1]).mean() > 0.1
+    assert np.array_equal(pictures[0], pictures[2]) and np.array_equal(pictures[1], pictures[3])

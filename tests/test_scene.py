@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiny_adapter import write_tiny_adapter
 from typer.testing import CliRunner
 
 from vivant.cli.parameters import parameters
 from vivant.cli.scenes import app
+from vivant.engines.card import Card
+from vivant.engines.student import find
 from vivant.runtime.frames import VivantError
 from vivant.runtime.parameters import HOUSE_STYLES
 from vivant.runtime.scene import change_scene, find_scene, load_scene, shipped, tree_of
@@ -177,6 +180,30 @@ def test_clips_are_found_from_the_scene_and_from_the_command_line(
     monkeypatch.chdir(clip.parent)
     scene = change_scene(load_scene(write(HEAD)), {"input": "clip:a.mp4"})
     assert scene.input == f"clip:{clip}"
+
+
+def test_adapters_are_found_from_the_scene_and_become_parameters(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "worn").mkdir()
+    dusk = write_tiny_adapter(tmp_path / "worn" / "dusk.safetensors", Card.read(find("house")))
+    text = 'title = "Tide"\nadapters = ["worn/dusk.safetensors"]\nparameters.adapter.dusk = 0.5\n'
+    scene = load_scene(write(text))
+    assert scene.adapters == (str(dusk),)
+    assert tree_of(scene).controls(0, 0, (64, 64)).adapters["dusk"] == 0.5
+    assert complaint(write(text.replace("dusk =", "dawn =")))[1:] == [
+        "  parameters.adapter.dawn = 0.5: unknown parameter; did you mean '/vivant/adapter/dusk'?"
+    ]
+
+
+def test_an_adapter_that_cannot_be_worn_is_a_problem_of_the_scene(write: Write, tmp_path: Path) -> None:
+    write_tiny_adapter(tmp_path / "dusk.safetensors", Card.read(find("house")), student="barn")
+    said = complaint(write('title = "Tide"\nadapters = ["dusk.safetensors", 3]'))
+    assert said[0].endswith("1 problem") and "adapters[1] = 3: input should be a valid string" in said[1]
+    said = complaint(write('title = "Tide"\nadapters = ["dusk.safetensors"]\nparameters.adapter.dusk = 1.0'))
+    assert "it was made for barn, and this is house" in "\n".join(said)
+    assert "student null takes no adapters" in "\n".join(
+        complaint(write(HEAD + 'adapters = ["dusk.safetensors"]'))
+    )
+    assert "nowhere.safetensors" in "\n".join(complaint(write(HEAD + 'adapters = ["nowhere.safetensors"]')))
 
 
 def test_parameters_nest_or_are_quoted_and_keep_their_order(write: Write) -> None:
