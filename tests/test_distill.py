@@ -31,6 +31,8 @@ from vivant.distill.evaluate import (  # noqa: E402
     wishes,
 )
 from vivant.distill.plan import Plan  # noqa: E402
+from vivant.distill.sensitivity import markdown, sensitivities  # noqa: E402
+from vivant.distill.sources import open_sources  # noqa: E402
 from vivant.distill.train import Training  # noqa: E402
 from vivant.engines.adapters import AdapterInfo  # noqa: E402
 from vivant.engines.card import Card, read_checked  # noqa: E402
@@ -135,12 +137,10 @@ def test_the_guard_admits_what_it_was_fitted_to_and_holds_what_it_never_saw(fold
 
 
 def test_the_graphs_are_calibrated_in_every_style_and_with_adapters_on(folder: Path) -> None:
-    from vivant.distill.sources import open_sources
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graphs, "SIZES_PX", (64, 96))
         seen = list(graphs.calibration(folder, open_sources(None), PLAN.styles, (), seed=0, count=10))
-    inputs = [getattr(sample, "inputs", sample) for sample in seen]
+    inputs = [sample.inputs for sample in seen]
     assert {sample["encode"]["frame"].shape[1] for sample in inputs} == {64, 96}
     styles = np.concatenate([sample["denoise"]["style"] for sample in inputs])
     assert {0.0, 0.5, 1.0} == set(styles.ravel().tolist())
@@ -255,3 +255,18 @@ def test_the_shipped_int8_student_paints_as_the_float_one_does() -> None:
             )
     # eight bits over a range of one are worth 48 dB; some forty layers may cost 18 of them
     assert psnr_db(*made) > 30
+
+
+# What each layer costs in INT8
+
+
+def test_layers_are_listed_by_what_they_cost_alone_and_then_all_together(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graphs, "SIZES_PX", (64,))
+        seen = list(graphs.calibration(folder, open_sources(None), PLAN.styles, (), seed=0, count=4))
+    told: list[tuple[str, int, int]] = []
+    found = sensitivities(folder, "encode", seen, lambda *what: told.append(what))
+    assert found[-1].layer == "all" and len(found) == len(told) == told[-1][2]
+    costs = [one.psnr_db for one in found[:-1]]
+    assert costs == sorted(costs) and found[-1].psnr_db <= costs[0] + 1
+    assert markdown(found).splitlines()[2].startswith(f"| encode | `{found[0].layer}` | ")
