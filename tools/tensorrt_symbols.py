@@ -48,7 +48,7 @@ CLASSES: Final = (
 CUDA: Final = re.compile(
     "cuda(Malloc|MallocHost|Free|FreeHost|MemcpyAsync|Stream(Create|Destroy|Synchronize|WaitEvent|BeginCapture|"
     "EndCapture)|Event(Create|Destroy|Record|Synchronize|Query|ElapsedTime)|Graph(Instantiate|Launch|Upload|"
-    "Destroy|ExecDestroy)|GetDeviceCount|GetDeviceProperties|DeviceGetAttribute|SetDevice|GetErrorName|"
+    "Destroy|ExecDestroy)|GetDeviceCount|GetDeviceProperties|DeviceGetAttribute|SetDevice|GetErrorName|GetLastError|"
     "GetErrorString|DriverGetVersion|RuntimeGetVersion)(WithFlags)?"
 )
 CUDA_ENUMS: Final = ("cudaError_t", "cudaMemcpyKind", "cudaStreamCaptureMode", "cudaDeviceAttr")
