@@ -163,9 +163,10 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="a film whose first two thirds were painted too")
     parser.add_argument("--version", default="2.0")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--guard-structures", type=int, default=GUARD_STRUCTURES)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    export(given.checkpoint, given.out, given.clip, given.version, given.threads)
+    export(given.checkpoint, given.out, given.clip, given.version, given.threads, given.guard_structures)
 
 
 if __name__ == "__main__":
