@@ -322,8 +322,6 @@ class FrameGraph(_Owned):
             raise
         graph = checked(rt.cudaStreamEndCapture(handle), "capturing the frame")
         try:
-            made = int(checked(rt.cudaGraphInstantiate(graph, 0), "making the frame's graph ready"))
+            return int(checked(rt.cudaGraphInstantiate(graph, 0), "making the frame's graph ready"))
         finally:
             checked(rt.cudaGraphDestroy(graph), "giving the captured graph back")
-        checked(rt.cudaGraphUpload(made, handle), "bringing the frame's graph to the GPU")
-        return made
