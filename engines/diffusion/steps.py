@@ -107,14 +107,16 @@ def schedule(sampler: Sampler, sigmas: NDArray[np.float64], steps: int, strength
 def euler(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
     """Along the line through the denoised code (Karras et al. 2022, algorithm 1); DDIM with eta = 0."""
     share = np.float32(step.then / step.sigma)
-    return x * share + denoised * (1 - share)
+    after: F32 = x * share + denoised * (1 - share)
+    return after
 
 
 def euler_ancestral(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
     """Euler's method below `then`, and back up to it with fresh noise (k-diffusion)."""
     rise = math.sqrt(step.then**2 * (step.sigma**2 - step.then**2)) / step.sigma
     share = np.float32(math.sqrt(step.then**2 - rise**2) / step.sigma)
-    return x * share + denoised * (1 - share) + noise * np.float32(rise)
+    after: F32 = x * share + denoised * (1 - share) + noise * np.float32(rise)
+    return after
 
 
 def lcm(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
@@ -127,7 +129,8 @@ def tcd(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
     Distillation", strategic stochastic sampling)."""
     share = np.float32(step.middle / step.sigma)
     rise = math.sqrt(step.then**2 - step.middle**2)
-    return x * share + denoised * (1 - share) + noise * np.float32(rise)
+    after: F32 = x * share + denoised * (1 - share) + noise * np.float32(rise)
+    return after
 
 
 ADVANCE: Mapping[Kind, Advance] = {

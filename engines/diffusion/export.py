@@ -1,0 +1,132 @@
+"""A diffusion model as the three graphs of a student: encode, denoise, decode; and how near they come.
+
+The guard's latent is the model's own: encode gives it scaled as the UNet takes it, denoise keeps it so, and
+decode takes nothing else. Needs torch, diffusers and onnx.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vivant.engines.contract import EngineError
+from vivant.runtime.frames import Array
+
+OPSET = 17
+BYTE = 127.5  # half the range of a byte: frames are u8, networks take [-1, 1]
+AXES: Mapping[str, Mapping[int, str]] = {
+    "frame": {1: "height", 2: "width"},
+    "picture": {1: "height", 2: "width"},
+    "control": {2: "height", 3: "width"},
+    "code": {2: "eighth_height", 3: "eighth_width"},
+    "denoised": {2: "eighth_height", 3: "eighth_width"},
+}
+
+
+class Encode(nn.Module):
+    """`frame` u8 (1, H, W, 3) sRGB -> `code` (1, 4, H/8, W/8), about unit variance.
+
+    Of AutoencoderKL's distribution the mode is taken: the same frame has one code.
+    """
+
+    names = ("frame",)
+    outputs = ("code",)
+
+    def __init__(self, vae: nn.Module) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale, self.shift = code_scale(vae)
+
+    def forward(self, frame: Tensor) -> Tensor:
+        x = (frame.float() * (1 / BYTE) - 1).permute(0, 3, 1, 2)
+        made = self.vae.encode(x)  # type: ignore[operator]  # an autoencoder of diffusers
+        clean: Tensor = made.latents if hasattr(made, "latents") else made.latent_dist.mode()
+        return (clean - self.shift) * self.scale
+
+
+class Decode(nn.Module):
+    """`code` (1, 4, H/8, W/8) -> `picture` u8 (1, H, W, 4) RGBA, alpha 255."""
+
+    names = ("code",)
+    outputs = ("picture",)
+
+    def __init__(self, vae: nn.Module) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scale, self.shift = code_scale(vae)
+
+    def forward(self, code: Tensor) -> Tensor:
+        x = self.vae.decode(code * (1 / self.scale) + self.shift).sample  # type: ignore[operator]
+        rgba = torch.cat([x, torch.ones_like(x[:, :1])], 1)
+        return (rgba * BYTE + BYTE).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def code_scale(vae: Any) -> tuple[float, float]:  # diffusers has no types for its configs
+    """What a code is multiplied by, and what is taken from it before."""
+    return float(vae.config.scaling_factor), float(getattr(vae.config, "shift_factor", None) or 0.0)
+
+
+def write_graph(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
+    """Write one float graph with symbolic height and width, and check it. `inputs` by name, in order."""
+    import onnx
+
+    residual = {2: "residual_height", 3: "residual_width"}
+    own = {name: {axis: f"{name}_{side}" for axis, side in residual.items()} for name in (*inputs, *outputs)}
+    axes = {
+        name: dict(AXES.get(name, own[name] if name.startswith("residual_") else {}))
+        for name in (*inputs, *outputs)
+    }
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # sizes are traced as wanted; the newer exporter needs onnxscript
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: named for name, named in axes.items() if named},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(path), full_check=False)
+    found = [each.name for each in onnx.load(path, load_external_data=False).graph.input]
+    if found != list(inputs):
+        lost = ", ".join(set(inputs) - set(found))
+        raise EngineError(f"{path}: the network does not use {lost}; leave it out of the wiring")
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far a graph's outputs are from the network's: `most` and `mean` absolute difference, `psnr_db`
+    against the range of the network's output."""
+
+    most: float
+    mean: float
+    psnr_db: float
+
+
+def parity(path: Path, inputs: Mapping[str, Array], wanted: Array, output: int = 0) -> Parity:
+    """Run a graph on onnxruntime and compare one of its outputs."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    made = session.run(None, dict(inputs))[output]
+    return compared(made, wanted)
+
+
+def compared(made: Array, wanted: Array) -> Parity:
+    """Raises EngineError when the shapes differ."""
+    if made.shape != wanted.shape:
+        raise EngineError(f"the graph gives {made.shape}, and the network {wanted.shape}")
+    difference = np.abs(made.astype(np.float64) - wanted)
+    span = float(wanted.max()) - float(wanted.min())
+    noise = float((difference**2).mean())
+    psnr = 10 * float(np.log10(span**2 / noise)) if noise > 0.0 and span > 0.0 else float("inf")
+    return Parity(float(difference.max()), float(difference.mean()), psnr)

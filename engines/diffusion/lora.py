@@ -1,0 +1,274 @@
+"""LoRA files as people have them, read for a student's slots: diffusers, PEFT and kohya names.
+
+Only safetensors are read: a pickle can run code, so it is refused unopened. What a low-rank pair cannot say
+(DoRA, LoHa, LoKr, Tucker cores, biases) is refused by name, and all problems of a file are told at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from vivant.engines.contract import EngineError
+from vivant.engines.diffusion.bank import Layout, Pair, Site, finite, reduced
+from vivant.runtime.frames import F32
+
+_KEY = re.compile(
+    r"^(?P<layer>.+?)[._](?P<what>lora_A|lora_B|lora_down|lora_up|lora\.down|lora\.up|lora_mid|alpha"
+    r"|dora_scale|lora_magnitude_vector|hada_\w+?|lokr_\w+?|diff|diff_b|oft_\w+?|lora_bias)"
+    r"(?:\.default)?(?:\.weight)?$"
+)
+_ENDS: Mapping[str, str] = {
+    "lora_A": "down",
+    "lora_down": "down",
+    "lora.down": "down",
+    "lora_B": "up",
+    "lora_up": "up",
+    "lora.up": "up",
+    "alpha": "alpha",
+}
+_REFUSED = {
+    "dora": "DoRA scales a weight's columns, which a low-rank pair cannot",
+    "lora_magnitude_vector": "DoRA scales a weight's columns, which a low-rank pair cannot",
+    "hada": "LoHa is a product of two pairs, not of low rank",
+    "lokr": "LoKr is a Kronecker product, not of low rank",
+    "oft": "OFT turns weights, it adds nothing",
+    "lora_mid": "a Tucker core (lora_mid) has no slot; resave it without",
+    "diff": "it holds whole differences, not low-rank pairs",
+    "lora_bias": "biases have no slot",
+}
+_TEXT = re.compile(r"^(?:text_encoder(?:_\d)?\.|lora_te\d?_|te\d?_)")
+_PREFIX = re.compile(r"^(?:base_model\.model\.)?(?:unet\.|diffusion_model\.|lora_unet_|lora_unet\.)?")
+_RESNET = {
+    "conv1": "in_layers_2",
+    "time_emb_proj": "emb_layers_1",
+    "conv2": "out_layers_3",
+    "conv_shortcut": "skip_connection",
+}
+_OUTSIDE = {
+    "conv_in": "input_blocks_0_0",
+    "conv_out": "out_2",
+    "time_embedding.linear_1": "time_embed_0",
+    "time_embedding.linear_2": "time_embed_2",
+    "add_embedding.linear_1": "label_emb_0_0",
+    "add_embedding.linear_2": "label_emb_0_2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A checked file. `row` (width,) is what a slot takes; `lost` the share of each layer's change that
+    fitting its rank cost, by site; `text_layers` how many layers of text encoders it has: those change the
+    prompt, not the engine (prompts). `hash` is the sha256 of the file."""
+
+    name: str
+    row: F32
+    rank: int
+    lost: Mapping[str, float]
+    text_layers: int
+    hash: str
+
+
+def read_lora(path: Path, layout: Layout, layers_per_block: int | None = 2, fit_rank: bool = False) -> Lora:
+    """The adapter in `path`, packed for a student's slots. `fit_rank` reduces what is above the slots' rank
+    and says the loss; without it such a file is refused. `layers_per_block` is the UNet's, for kohya's SDXL
+    names; None where it differs by block. Raises EngineError with every reason it cannot be used."""
+    tensors, metadata = opened(path)
+    problems: list[str] = []
+    found, text_layers = _sorted(tensors, layout.sites, layers_per_block, problems)
+    scaling = _scaling(path, metadata)
+    pairs: dict[str, Pair] = {}
+    for site in layout.sites:
+        if site.name in found:
+            pair = _pair(site, found[site.name], scaling, problems)
+            if pair is not None:
+                pairs[site.name] = pair
+    rank = max((pair.rank for pair in pairs.values()), default=0)
+    lost: dict[str, float] = {}
+    for name, pair in list(pairs.items()):
+        if pair.rank > layout.rank:
+            pairs[name], lost[name] = reduced(pair, layout.rank)
+    if lost and not fit_rank:
+        problems.append(
+            f"  rank: {rank} at {len(lost)} layers, but a slot holds {layout.rank}; reducing it would lose "
+            f"up to {max(lost.values()):.0%} of a layer's change (--fit-rank)"
+        )
+    if not pairs and not problems:
+        problems.append("  it holds no layer of this network at all")
+    if problems:
+        raise EngineError(
+            "\n".join([f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", *problems])
+        )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Lora(path.stem, layout.pack(pairs), rank, lost, text_layers, digest)
+
+
+def opened(path: Path) -> tuple[dict[str, F32], dict[str, str]]:
+    """Tensors (as float32) and metadata of a safetensors file. Raises EngineError."""
+    from safetensors import SafetensorError, deserialize, safe_open
+
+    if path.suffix != ".safetensors":
+        raise EngineError(
+            f"{path} is no .safetensors file. Pickled weights can run code when they are opened and are not "
+            "read; convert the file where you trust it."
+        )
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+        held = cast(Any, deserialize)(path.read_bytes())  # safetensors leaves it untyped
+        return {name: _as_float(name, tensor) for name, tensor in held}, metadata
+    except (OSError, SafetensorError, ValueError) as error:
+        raise EngineError(f"{path} is no safetensors file that can be read ({error})") from error
+
+
+def _as_float(name: str, tensor: Mapping[str, Any]) -> F32:  # dtype, shape and data, as safetensors has them
+    data, kind = tensor["data"], tensor["dtype"]
+    if kind == "BF16":  # the upper half of a float32
+        values = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+    elif kind in ("F16", "F32", "F64"):
+        values = np.frombuffer(data, f"<f{int(kind[1:]) // 8}").astype(np.float32)
+    elif kind in ("I32", "I64"):  # some write alpha so
+        values = np.frombuffer(data, f"<i{int(kind[1:]) // 8}").astype(np.float32)
+    else:
+        raise ValueError(f"{name} is {kind}; float32, float16 or bfloat16 is needed")
+    return values.reshape(tensor["shape"])
+
+
+def _sorted(
+    tensors: Mapping[str, F32], sites: Iterable[Site], layers: int | None, problems: list[str]
+) -> tuple[dict[str, dict[str, F32]], int]:
+    """What the file has for each site, by down, up and alpha; and how many text encoder layers there are."""
+    known = _by_flat_name(sites, layers)
+    found: dict[str, dict[str, F32]] = {}
+    strange: dict[str, int] = {}
+    text: set[str] = set()
+    unknown: set[str] = set()
+    for key, tensor in tensors.items():
+        match = _KEY.match(key)
+        if match is None:
+            unknown.add(key)
+            continue
+        what, layer = match["what"], match["layer"]
+        reason = next((why for start, why in _REFUSED.items() if what.startswith(start)), None)
+        if reason is not None:
+            strange[reason] = strange.get(reason, 0) + 1
+        elif _TEXT.match(layer.removeprefix("base_model.model.")):
+            text.add(layer)
+        else:
+            site = known.get(_flat(layer))
+            if site is None:
+                unknown.add(layer)
+            else:
+                found.setdefault(site, {})[_ENDS[what]] = tensor
+    problems += [f"  {count} tensors: {why}" for why, count in strange.items()]
+    few = sorted(unknown)
+    if few:
+        more = f" and {len(few) - 3} more" if len(few) > 3 else ""
+        problems.append(f"  no such layer in this network: {', '.join(few[:3])}{more}")
+    return found, len(text)
+
+
+def _flat(layer: str) -> str:
+    """A layer's name without the prefix of its format, dots as underscores."""
+    plain = _PREFIX.sub("", layer, count=1)
+    plain = re.sub(r"\.?processor\.(to_[qkv]|to_out)_lora$", r".\1", plain)  # diffusers before 0.20
+    plain = re.sub(r"\.?processor\.(to_[qkv]|to_out)$", r".\1", plain)
+    plain = re.sub(r"(attn\d)\.to_out$", r"\1.to_out.0", plain)
+    return plain.replace(".", "_")
+
+
+def _by_flat_name(sites: Iterable[Site], layers: int | None) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for site in sites:
+        known[site.name.replace(".", "_")] = site.name
+        for alias in _original_names(site.name, layers) if layers else ():
+            known[alias] = site.name
+    return known
+
+
+def _original_names(name: str, layers: int) -> tuple[str, ...]:
+    """The names that a layer has in Stability's own code, flat, which kohya's SDXL files use: input and
+    output blocks counted through (`layers` resnets and one sampler a block)."""
+    if name in _OUTSIDE:
+        return (_OUTSIDE[name],)
+    parts = name.split(".")
+    rest = "_".join(parts[4:] if parts[0] != "mid_block" else parts[3:])
+    rest = _RESNET.get(rest, rest) if "resnets" in parts else rest
+    match parts:
+        case ["down_blocks", i, "resnets" | "attentions" as kind, j, *_]:
+            return (f"input_blocks_{1 + int(i) * (layers + 1) + int(j)}_{int(kind == 'attentions')}_{rest}",)
+        case ["down_blocks", i, "downsamplers", *_]:
+            return (f"input_blocks_{(int(i) + 1) * (layers + 1)}_0_op",)
+        case ["up_blocks", i, "resnets" | "attentions" as kind, j, *_]:
+            return (f"output_blocks_{int(i) * (layers + 1) + int(j)}_{int(kind == 'attentions')}_{rest}",)
+        case ["up_blocks", i, "upsamplers", *_]:  # behind the attention where the block has one
+            return tuple(f"output_blocks_{int(i) * (layers + 1) + layers}_{at}_conv" for at in (1, 2))
+        case ["mid_block", "attentions", _, *_]:
+            return (f"middle_block_1_{rest}",)
+        case ["mid_block", "resnets", j, *_]:
+            return (f"middle_block_{2 * int(j)}_{rest}",)
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaling:
+    """How PEFT says alpha: for all, by layer, and whether it is over the rank's root (rsLoRA)."""
+
+    alpha: float | None
+    by_layer: Mapping[str, float]
+    rooted: bool
+
+    def of(self, site: str, rank: int, own: F32 | None) -> float:
+        named = next((a for name, a in self.by_layer.items() if site.endswith(name)), self.alpha)
+        alpha = float(own.reshape(-1)[0]) if own is not None else named
+        if alpha is None:
+            return 1.0
+        return alpha / (math.sqrt(rank) if self.rooted else rank)
+
+
+def _scaling(path: Path, metadata: Mapping[str, str]) -> _Scaling:
+    """From the file's own metadata (diffusers), or adapter_config.json beside it (PEFT)."""
+    beside = path.parent / "adapter_config.json"
+    text = metadata.get("lora_adapter_metadata")
+    try:
+        if text is None and path.name == "adapter_model.safetensors" and beside.is_file():
+            text = beside.read_text()
+        entries = json.loads(text) if text else {}
+    except (OSError, ValueError) as error:
+        raise EngineError(f"{path}: what it says of its alpha cannot be read ({error})") from error
+    plain = {str(key).removeprefix("unet."): value for key, value in entries.items()}
+    alpha = plain.get("lora_alpha")
+    return _Scaling(
+        None if alpha is None else float(alpha),
+        {str(k): float(v) for k, v in (plain.get("alpha_pattern") or {}).items()},
+        bool(plain.get("use_rslora", False)),
+    )
+
+
+def _pair(site: Site, found: Mapping[str, F32], scaling: _Scaling, problems: list[str]) -> Pair | None:
+    down, up = found.get("down"), found.get("up")
+    if down is None or up is None:
+        problems.append(f"  {site.name}: only one half of the pair is there")
+        return None
+    rank = len(down)
+    kernel = (site.inputs, *site.kernel)
+    if up.size != site.outputs * rank or up.shape[:2] != (site.outputs, rank):
+        problems.append(f"  {site.name}: up is {up.shape}, and ({site.outputs}, {rank}) is needed")
+        return None
+    if down.shape[1:2] != (site.inputs,) or down.size != rank * int(np.prod(kernel)):
+        problems.append(f"  {site.name}: down is {down.shape}, and {(rank, *kernel)} is needed")
+        return None
+    scale = scaling.of(site.name, rank, found.get("alpha"))
+    pair = Pair(down.reshape(rank, *kernel), up.reshape(site.outputs, rank) * np.float32(scale))
+    if not finite(pair):
+        problems.append(f"  {site.name}: holds NaN or infinity")
+        return None
+    return pair

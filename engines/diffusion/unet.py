@@ -1,0 +1,275 @@
+"""A diffusers UNet behind k-diffusion's contract, `denoised = model(code, sigma, ...)`, adapters as inputs.
+
+Adapters enter by forward hooks: the layers stay what they are, with their names and weights, and what a
+low-rank pair adds is added to their output. Convolutions larger than 1x1 become a product with every tap and
+a fixed convolution that puts the taps in place, because not every engine takes a convolution whose weights
+are an input. Imported by export and by tests; needs torch and diffusers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vivant.engines.diffusion.bank import Layout, Site, macs
+
+Prediction = Literal["epsilon", "v_prediction", "sample"]
+BOUNDARY_SIGMA = 0.5  # sigma_data of LCM's boundary condition (Luo et al. 2023)
+
+
+def all_sites(unet: nn.Module, attention_only: bool = False) -> tuple[Site, ...]:
+    """The linear and convolution layers of a UNet that adapters may enter; of image prompts none."""
+    found = []
+    for name, module in unet.named_modules():
+        if "processor" in name or name.startswith("encoder_hid_proj"):
+            continue
+        if attention_only and ".attn" not in name:
+            continue
+        if isinstance(module, nn.Linear):
+            found.append(Site(name, module.in_features, module.out_features))
+        elif isinstance(module, nn.Conv2d) and module.groups == 1:
+            kernel = (int(module.kernel_size[0]), int(module.kernel_size[1]))
+            found.append(Site(name, module.in_channels, module.out_channels, kernel))
+    return tuple(found)
+
+
+class Slots:
+    """The adapters of one run, and the hooks that add them. `hold` before the network runs."""
+
+    def __init__(self, unet: nn.Module, layout: Layout) -> None:
+        self._layout = layout
+        self._bank: Tensor | None = None
+        self._share: Tensor | None = None
+        self._spread = torch.eye(layout.slots).repeat_interleave(layout.rank, 1)
+        self._hooks = [
+            unet.get_submodule(site.name).register_forward_hook(self._adding(site, start))
+            for site, start in zip(layout.sites, layout.starts, strict=False)
+        ]
+
+    def hold(self, bank: Tensor, scale: Tensor) -> None:
+        """`bank` (K, width), `scale` (1, K)."""
+        self._bank, self._share = bank, (scale @ self._spread)[0]  # (K * R,)
+
+    def remove(self) -> None:
+        """Take the hooks off again."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def _adding(self, site: Site, start: int) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
+        layout = self._layout
+        middle = start + layout.rank * site.taps * site.inputs
+        end = middle + layout.rank * site.outputs
+        rows = layout.slots * layout.rank
+        place = torch.eye(site.taps).reshape(1, site.taps, *site.kernel).repeat(rows, 1, 1, 1)
+
+        def add(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+            if self._bank is None or self._share is None:
+                return output
+            down = self._bank[:, start:middle].reshape(rows * site.taps, site.inputs)
+            up = self._bank[:, middle:end].reshape(rows, site.outputs)
+            if isinstance(module, nn.Linear):
+                return output + (F.linear(inputs[0], down) * self._share) @ up
+            conv, rise = cast(nn.Conv2d, module), up * self._share[:, None]
+            return output + _convolved(conv, inputs[0], down, rise, place)
+
+        return add
+
+
+def _convolved(conv: nn.Conv2d, x: Tensor, down: Tensor, up: Tensor, place: Tensor) -> Tensor:
+    """What pairs add to a convolution of x (B, C, h, w): `down` (rows * taps, C), `up` (rows, outputs);
+    `place` (rows, taps, kh, kw) is one where a tap belongs."""
+    pad = cast(tuple[int, int], conv.padding)  # diffusers names none by a word
+    low = (down @ x.flatten(2)).reshape(x.shape[0], down.shape[0], x.shape[2], x.shape[3])
+    if place.shape[1] > 1 or conv.stride != (1, 1):
+        low = F.conv2d(low, place, None, conv.stride, pad, conv.dilation, len(up))
+    return (up.t() @ low.flatten(2)).reshape(low.shape[0], up.shape[1], low.shape[2], low.shape[3])
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a student's UNet is given besides code, sigma and prompt."""
+
+    prediction: Prediction = "epsilon"
+    boundary: float | None = None  # timestep_scaling of LCM's boundary condition, for consistency models
+    pooled: bool = False  # SDXL: the second encoder's pooled embedding and the six size numbers
+    guidance: bool = False  # LCM: the guidance scale as an embedding (time_cond_proj_dim)
+    negative: bool = False  # classifier-free guidance, two runs in one batch
+    image: bool = False  # IP-Adapter
+    control: Literal["none", "fused", "residuals"] = "none"
+    residuals: int = 0  # how many a ControlNet engine gives; the last is the middle block's
+
+    def names(self, adapters: bool) -> tuple[str, ...]:
+        """The graph's inputs, in order."""
+        found = ["code", "sigma", "prompt"]
+        found += ["pooled", "size_ids"] * self.pooled
+        found += ["guidance"] * self.guidance
+        found += ["negative", *["negative_pooled"] * self.pooled, "cfg_scale"] * self.negative
+        found += ["image", "image_scale"] * self.image
+        if self.control == "fused":
+            found += ["control", "control_scale"]
+        if self.control == "residuals":
+            found += [f"residual_{i:02d}" for i in range(self.residuals)]
+        return (*found, *["adapters", "adapter_scale"] * adapters)
+
+
+class Denoise(nn.Module):
+    """`code` (1, 4, H/8, W/8) = clean + sigma noise, `sigma` (1, 1), `prompt` (1, T, D), and what its wiring
+    names -> `denoised` (1, 4, H/8, W/8), the clean code.
+
+    `sigma` stands for the training timestep that is nearest to it.
+    """
+
+    levels: Tensor
+
+    def __init__(
+        self,
+        unet: nn.Module,
+        sigmas: NDArray[np.float64],
+        wiring: Wiring,
+        layout: Layout | None = None,
+        controlnet: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.unet = unet
+        self.wiring = wiring
+        self.controlnet = controlnet
+        self.names = wiring.names(layout is not None)
+        self._slots = Slots(unet, layout) if layout is not None else None
+        self.register_buffer("levels", torch.from_numpy(np.log(sigmas)).float(), persistent=False)
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        given = dict(zip(self.names, tensors, strict=True))
+        code, sigma = given["code"], given["sigma"]
+        timestep = (self.levels - sigma.log()).abs().argmin(1).float()  # (1,)
+        s = sigma[:, :, None, None]
+        root = (s * s + 1).sqrt()
+        if self._slots is not None:
+            self._slots.hold(given["adapters"], given["adapter_scale"])
+        out = self._predict(code / root, timestep, given)
+        if self.wiring.prediction == "epsilon":
+            clean = code - s * out
+        elif self.wiring.prediction == "v_prediction":
+            clean = code / (root * root) - out * (s / root)
+        else:
+            clean = out
+        if self.wiring.boundary is None:
+            return clean
+        scaled = timestep * self.wiring.boundary
+        length = (scaled * scaled + BOUNDARY_SIGMA**2).sqrt()
+        return clean * (scaled / length) + (code / root) * (BOUNDARY_SIGMA / length) ** 2
+
+    def _predict(self, x: Tensor, timestep: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+        prompt = given["prompt"]
+        added: dict[str, Any] = {}
+        if self.wiring.pooled:
+            added = {"text_embeds": given["pooled"], "time_ids": given["size_ids"]}
+        if self.wiring.image:
+            added["image_embeds"] = [given["image"]]
+            set_image_scale(self.unet, given["image_scale"][0])
+        if self.wiring.negative:
+            x, timestep = x.repeat(2, 1, 1, 1), timestep.repeat(2)
+            prompt = torch.cat([given["negative"], prompt])
+            if self.wiring.pooled:
+                added["text_embeds"] = torch.cat([given["negative_pooled"], given["pooled"]])
+                added["time_ids"] = given["size_ids"].repeat(2, 1)
+            if self.wiring.image:
+                added["image_embeds"] = [torch.cat([torch.zeros_like(given["image"]), given["image"]])]
+        more: dict[str, Any] = {}
+        if self.wiring.guidance:
+            more["timestep_cond"] = given["guidance"]
+        more |= self._control(x, timestep, prompt, added, given)
+        out: Tensor = self.unet(
+            x, timestep, prompt, added_cond_kwargs=added or None, return_dict=False, **more
+        )[0]
+        if self.wiring.negative:
+            without, towards = out.chunk(2)
+            out = without + given["cfg_scale"][:, :, None, None] * (towards - without)
+        return out
+
+    def _control(
+        self, x: Tensor, timestep: Tensor, prompt: Tensor, added: dict[str, Any], given: Mapping[str, Tensor]
+    ) -> dict[str, Any]:
+        if self.wiring.control == "none":
+            return {}
+        if self.controlnet is not None:
+            down, middle = self.controlnet(
+                x,
+                timestep,
+                prompt,
+                given["control"].expand(len(x), -1, -1, -1),
+                given["control_scale"][0, 0],
+                added_cond_kwargs={k: v for k, v in added.items() if k != "image_embeds"} or None,
+                return_dict=False,
+            )
+        else:
+            *down, middle = (value for name, value in given.items() if name.startswith("residual_"))
+        return {
+            "down_block_additional_residuals": tuple(down),
+            "mid_block_additional_residual": middle,
+        }
+
+
+def set_image_scale(unet: nn.Module, scale: Any) -> None:
+    """How far an image prompt goes, for every cross-attention; a tensor while a graph is traced."""
+    for processor in cast(Any, unet).attn_processors.values():  # diffusers has no types for it
+        if hasattr(processor, "to_k_ip"):
+            processor.scale = [scale] * len(processor.to_k_ip)
+
+
+def guidance_embedding(scale: float, length: int) -> NDArray[np.float32]:
+    """(1, length): the guidance scale of an LCM as its UNet takes it (Luo et al. 2023; diffusers'
+    get_guidance_scale_embedding)."""
+    half = length // 2
+    rates = np.exp(np.arange(half) * -(math.log(10000.0) / (half - 1)))
+    angles = (scale - 1) * 1000.0 * rates
+    return np.concatenate([np.sin(angles), np.cos(angles), np.zeros(length % 2)])[None].astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Multiply-accumulates of one run: of the network's layers (attention's own products not counted), and
+    what its adapters add."""
+
+    base: int
+    adapters: int
+
+    @property
+    def share(self) -> float:
+        return self.adapters / self.base
+
+
+def cost(unet: nn.Module, sites: Sequence[Site], rank: int, run: Callable[[], Any]) -> Cost:
+    """Count by running once; on torch's meta device it costs nothing. `rank` is slots times rank."""
+    base = 0
+    places: dict[str, int] = {}
+
+    def counting(name: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
+        def count(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+            nonlocal base
+            channel = -1 if isinstance(module, nn.Linear) else 1
+            positions = output.numel() // output.shape[channel]
+            weight = cast(Tensor, module.weight)
+            base += positions * weight.numel()
+            places[name] = inputs[0].numel() // inputs[0].shape[channel]  # taps are taken before a stride
+
+        return count
+
+    hooks = [
+        module.register_forward_hook(counting(name))
+        for name, module in unet.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d)
+    ]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Cost(base, macs([site for site in sites if site.name in places], places, rank))
