@@ -125,9 +125,5 @@ def macs(sites: Sequence[Site], places: Mapping[str, int], rank: int) -> int:
     )
 
 
-def rank_needed(pairs: Mapping[str, Pair]) -> int:
-    return max((pair.rank for pair in pairs.values()), default=0)
-
-
 def finite(pair: Pair) -> bool:
     return math.isfinite(float(np.abs(pair.up).sum())) and math.isfinite(float(np.abs(pair.down).sum()))

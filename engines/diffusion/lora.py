@@ -19,6 +19,7 @@ import numpy as np
 
 from vivant.engines.contract import EngineError
 from vivant.engines.diffusion.bank import Layout, Pair, Site, finite, reduced
+from vivant.engines.diffusion.lora_names import by_flat_name, flat
 from vivant.runtime.frames import F32
 
 _KEY = re.compile(
@@ -46,21 +47,6 @@ _REFUSED = {
     "lora_bias": "biases have no slot",
 }
 _TEXT = re.compile(r"^(?:text_encoder(?:_\d)?\.|lora_te\d?_|te\d?_)")
-_PREFIX = re.compile(r"^(?:base_model\.model\.)?(?:unet\.|diffusion_model\.|lora_unet_|lora_unet\.)?")
-_RESNET = {
-    "conv1": "in_layers_2",
-    "time_emb_proj": "emb_layers_1",
-    "conv2": "out_layers_3",
-    "conv_shortcut": "skip_connection",
-}
-_OUTSIDE = {
-    "conv_in": "input_blocks_0_0",
-    "conv_out": "out_2",
-    "time_embedding.linear_1": "time_embed_0",
-    "time_embedding.linear_2": "time_embed_2",
-    "add_embedding.linear_1": "label_emb_0_0",
-    "add_embedding.linear_2": "label_emb_0_2",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +132,7 @@ def _sorted(
     tensors: Mapping[str, F32], sites: Iterable[Site], layers: int | None, problems: list[str]
 ) -> tuple[dict[str, dict[str, F32]], int]:
     """What the file has for each site, by down, up and alpha; and how many text encoder layers there are."""
-    known = _by_flat_name(sites, layers)
+    known = by_flat_name(sites, layers)
     found: dict[str, dict[str, F32]] = {}
     strange: dict[str, int] = {}
     text: set[str] = set()
@@ -163,7 +149,7 @@ def _sorted(
         elif _TEXT.match(layer.removeprefix("base_model.model.")):
             text.add(layer)
         else:
-            site = known.get(_flat(layer))
+            site = known.get(flat(layer))
             if site is None:
                 unknown.add(layer)
             else:
@@ -174,48 +160,6 @@ def _sorted(
         more = f" and {len(few) - 3} more" if len(few) > 3 else ""
         problems.append(f"  no such layer in this network: {', '.join(few[:3])}{more}")
     return found, len(text)
-
-
-def _flat(layer: str) -> str:
-    """A layer's name without the prefix of its format, dots as underscores."""
-    plain = _PREFIX.sub("", layer, count=1)
-    plain = re.sub(r"\.?processor\.(to_[qkv]|to_out)_lora$", r".\1", plain)  # diffusers before 0.20
-    plain = re.sub(r"\.?processor\.(to_[qkv]|to_out)$", r".\1", plain)
-    plain = re.sub(r"(attn\d)\.to_out$", r"\1.to_out.0", plain)
-    return plain.replace(".", "_")
-
-
-def _by_flat_name(sites: Iterable[Site], layers: int | None) -> dict[str, str]:
-    known: dict[str, str] = {}
-    for site in sites:
-        known[site.name.replace(".", "_")] = site.name
-        for alias in _original_names(site.name, layers) if layers else ():
-            known[alias] = site.name
-    return known
-
-
-def _original_names(name: str, layers: int) -> tuple[str, ...]:
-    """The names that a layer has in Stability's own code, flat, which kohya's SDXL files use: input and
-    output blocks counted through (`layers` resnets and one sampler a block)."""
-    if name in _OUTSIDE:
-        return (_OUTSIDE[name],)
-    parts = name.split(".")
-    rest = "_".join(parts[4:] if parts[0] != "mid_block" else parts[3:])
-    rest = _RESNET.get(rest, rest) if "resnets" in parts else rest
-    match parts:
-        case ["down_blocks", i, "resnets" | "attentions" as kind, j, *_]:
-            return (f"input_blocks_{1 + int(i) * (layers + 1) + int(j)}_{int(kind == 'attentions')}_{rest}",)
-        case ["down_blocks", i, "downsamplers", *_]:
-            return (f"input_blocks_{(int(i) + 1) * (layers + 1)}_0_op",)
-        case ["up_blocks", i, "resnets" | "attentions" as kind, j, *_]:
-            return (f"output_blocks_{int(i) * (layers + 1) + int(j)}_{int(kind == 'attentions')}_{rest}",)
-        case ["up_blocks", i, "upsamplers", *_]:  # behind the attention where the block has one
-            return tuple(f"output_blocks_{int(i) * (layers + 1) + layers}_{at}_conv" for at in (1, 2))
-        case ["mid_block", "attentions", _, *_]:
-            return (f"middle_block_1_{rest}",)
-        case ["mid_block", "resnets", j, *_]:
-            return (f"middle_block_{2 * int(j)}_{rest}",)
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
