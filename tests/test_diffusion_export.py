@@ -1,0 +1,170 @@
+"""The three graphs of a diffusion student give what the networks give, in float and in INT8."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch: pip install '.[distill]'")
+pytest.importorskip("diffusers", reason="needs diffusers")
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[distill]'")
+import tiny_diffusion as tiny  # noqa: E402
+
+from vivant.engines.contract import EngineError  # noqa: E402
+from vivant.engines.diffusion.bank import Layout  # noqa: E402
+from vivant.engines.diffusion.control import Control, add_image_prompt, residual_count  # noqa: E402
+from vivant.engines.diffusion.export import Decode, Encode, parity, write_graph  # noqa: E402
+from vivant.engines.diffusion.noise import noise  # noqa: E402
+from vivant.engines.diffusion.steps import ADVANCE, Sampler, img2img, schedule, sigmas_of  # noqa: E402
+from vivant.engines.diffusion.unet import Denoise, Wiring, all_sites  # noqa: E402
+
+pytestmark = pytest.mark.torch
+SIGMAS = sigmas_of(tiny.SD)
+
+
+def frames(side: int) -> Any:
+    rng = np.random.default_rng(side)
+    return torch.from_numpy(rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8))
+
+
+def adapted(kind: str, wiring: Wiring) -> tuple[Denoise, Layout]:
+    unet = tiny.unet(kind)
+    layout = Layout(all_sites(unet), slots=2, rank=4)
+    return Denoise(unet, SIGMAS, wiring, layout), layout
+
+
+@pytest.mark.parametrize("vae", [tiny.taesd, tiny.kl])
+def test_encode_and_decode_graphs_are_the_autoencoder(vae: Any, tmp_path: Path) -> None:
+    model = vae()
+    encode, decode = Encode(model), Decode(model)
+    write_graph(encode, {"frame": frames(64)}, encode.outputs, tmp_path / "encode.onnx")
+    with torch.inference_mode():
+        code = encode(frames(96))  # another size than the traced one
+        picture = decode(code)
+    assert code.shape == (1, 4, 12, 12) and picture.shape == (1, 96, 96, 4) and picture.dtype == torch.uint8
+    assert (picture[..., 3] == 255).all() and float(picture[..., :3].float().std()) > 1
+    found = parity(tmp_path / "encode.onnx", {"frame": frames(96).numpy()}, code.numpy())
+    assert found.most < 1e-4 * max(1.0, float(code.abs().max()))
+    write_graph(decode, {"code": torch.randn(1, 4, 8, 8)}, decode.outputs, tmp_path / "decode.onnx")
+    found = parity(tmp_path / "decode.onnx", {"code": code.numpy()}, picture.numpy())
+    assert found.most <= 1  # a value between two bytes may round either way
+
+
+def test_codes_are_those_of_the_pipelines_of_diffusers() -> None:
+    model = tiny.kl()
+    x = frames(64).permute(0, 3, 1, 2).float() / 127.5 - 1
+    wanted = model.encode(x).latent_dist.mode() * model.config.scaling_factor
+    torch.testing.assert_close(Encode(model)(frames(64)), wanted, atol=1e-5, rtol=1e-5)
+    back = ((model.decode(wanted / model.config.scaling_factor).sample / 2 + 0.5).clamp(0, 1) * 255).round()
+    made = Decode(model)(wanted)[..., :3].permute(0, 3, 1, 2)
+    assert float((made.float() - back).abs().max()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "wiring"),
+    [
+        ("sd", Wiring()),
+        ("sd", Wiring("v_prediction", boundary=10.0)),
+        ("sdxl", Wiring(pooled=True, negative=True)),
+    ],
+)
+def test_denoise_graphs_are_the_network_at_every_size(kind: str, wiring: Wiring, tmp_path: Path) -> None:
+    model, layout = adapted(kind, wiring)
+    write_graph(model, tiny.tensors(model.names, layout), ("denoised",), tmp_path / "denoise.onnx")
+    given = tiny.tensors(model.names, layout, side=12, seed=7) | {"sigma": torch.tensor([[0.4]])}
+    with torch.inference_mode():
+        wanted = model(*given.values())
+    found = parity(tmp_path / "denoise.onnx", tiny.as_arrays(given), wanted.numpy())
+    assert found.most < 1e-4 * max(1.0, float(wanted.abs().max()))  # float32 in another order
+
+
+def test_controlnet_and_image_prompt_graphs_are_the_networks(tmp_path: Path) -> None:
+    unet = tiny.unet()
+    net = tiny.controlnet(unet)
+    add_image_prompt(unet, tiny.write_image_prompt(tmp_path / "ip.safetensors", unet))
+    own = Control(net, SIGMAS)
+    count = residual_count(net)
+    names = tuple(f"residual_{i:02d}" for i in range(count))
+    given = tiny.tensors(own.names)
+    write_graph(own, given, names, tmp_path / "control.onnx")
+    with torch.inference_mode():
+        residuals = own(*given.values())
+    for index, residual in enumerate(residuals):
+        found = parity(tmp_path / "control.onnx", tiny.as_arrays(given), residual.numpy(), index)
+        assert found.most < 1e-4 * max(1.0, float(residual.abs().max()))
+    model = Denoise(unet, SIGMAS, Wiring(image=True, control="residuals", residuals=count))
+    more = tiny.tensors(model.names) | dict(zip(names, residuals, strict=True))
+    more = {name: more[name].clone() for name in model.names}
+    write_graph(model, more, ("denoised",), tmp_path / "denoise.onnx")
+    more["image_scale"] = torch.tensor([[0.3]])
+    with torch.inference_mode():
+        wanted = model(*more.values())
+    found = parity(tmp_path / "denoise.onnx", tiny.as_arrays(more), wanted.numpy())
+    assert found.most < 1e-4 * max(1.0, float(wanted.abs().max()))
+    fused = Denoise(unet, SIGMAS, Wiring(image=True, control="fused"), controlnet=net)
+    both = tiny.tensors(fused.names)
+    write_graph(fused, both, ("denoised",), tmp_path / "fused.onnx")
+    with torch.inference_mode():
+        wanted = fused(*both.values())
+    found = parity(tmp_path / "fused.onnx", tiny.as_arrays(both), wanted.numpy())
+    assert found.most < 1e-4 * max(1.0, float(wanted.abs().max()))
+
+
+def test_an_input_that_the_network_does_not_use_is_refused(tmp_path: Path) -> None:
+    class Half(torch.nn.Module):
+        def forward(self, code: Any, unused: Any) -> Any:
+            return code * 2
+
+    given = {"code": torch.zeros(1, 4, 8, 8), "pooled": torch.zeros(1, 4)}
+    with pytest.raises(EngineError, match="does not use pooled"):
+        write_graph(Half(), given, ("denoised",), tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_graphs_in_the_loop_are_a_pipeline_of_diffusers(count: int, graphs: Path) -> None:
+    """All parts through onnxruntime, against UNet and scheduler of diffusers from the same code and noise."""
+    import onnxruntime
+    from diffusers import EulerDiscreteScheduler
+
+    unet = tiny.unet()
+    session = onnxruntime.InferenceSession(graphs / "denoise.float.onnx", providers=["CPUExecutionProvider"])
+    model = Denoise(unet, SIGMAS, Wiring(), Layout(all_sites(unet), 2, 4))
+    fixed = tiny.as_arrays(tiny.tensors(model.names, Layout(all_sites(unet), 2, 4)))
+    fixed["adapter_scale"][:] = 0
+
+    def run(x: Any, sigma: float) -> Any:
+        given = fixed | {"code": x, "sigma": np.array([[sigma]], np.float32)}
+        return session.run(None, given)[0]
+
+    clean, first = noise(1, (1, 4, 8, 8)), noise(2, (1, 4, 8, 8))
+    steps = schedule(Sampler("euler"), SIGMAS, count, strength=0.5)
+    made = img2img(run, clean, steps, ADVANCE["euler"], lambda i: first)
+    scheduler = EulerDiscreteScheduler(**tiny.SD, timestep_spacing="trailing")
+    scheduler.set_timesteps(2 * count)
+    scheduler.set_begin_index(count)
+    bare = tiny.unet()
+    x = scheduler.add_noise(torch.from_numpy(clean), torch.from_numpy(first), scheduler.timesteps[count:][:1])
+    with torch.inference_mode():
+        for time in scheduler.timesteps[count:]:
+            out = bare(
+                scheduler.scale_model_input(x, time),
+                time,
+                torch.from_numpy(fixed["prompt"]),
+                return_dict=False,
+            )[0]
+            x = scheduler.step(out, time, x, return_dict=False)[0]
+    np.testing.assert_allclose(made, x.numpy(), atol=1e-4 * max(1.0, float(x.abs().max())))
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("graphs")
+    model, layout = adapted("sd", Wiring())
+    write_graph(model, tiny.tensors(model.names, layout), ("denoised",), folder / "denoise.float.onnx")
+    encode, decode = Encode(tiny.taesd()), Decode(tiny.taesd())
+    write_graph(encode, {"frame": frames(64)}, encode.outputs, folder / "encode.float.onnx")
+    write_graph(decode, {"code": torch.randn(1, 4, 8, 8)}, decode.outputs, folder / "decode.float.onnx")
+    return folder
