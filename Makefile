@@ -14,7 +14,7 @@ SHOW_ARGS := --headless --seconds 20 --record out/mirror.mp4 --sheet out/mirror.
 endif
 endif
 
-.PHONY: show test bench lint types system clean help
+.PHONY: show test test-gpu bench lint types system clean help
 
 help:
 	@echo "make show   run scenes/mirror.toml (ARGS=\"--input clip:FILE ...\" is passed on)"
@@ -28,6 +28,10 @@ show: $(VENV)/.show
 
 test: $(VENV)/.test
 	$(BIN)/python -P -m pytest $(ARGS)
+
+# For a machine with an NVIDIA GPU: docs/rig.md.
+test-gpu: $(VENV)/.nvidia
+	$(BIN)/python -P -m pytest tests/gpu -rs $(ARGS)
 
 bench: $(VENV)/.show
 	@$(BIN)/vivant bench $(ARGS)
@@ -59,6 +63,11 @@ $(VENV)/.test: $(VENV)/.show requirements/test.txt
 	@sh tools/system.sh xvfb
 	@echo "Installing what the tests and distill need (torch for the CPU among it) ..."
 	@$(PIP) -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.nvidia: $(VENV)/.test
+	@echo "Installing TensorRT and cuda-bindings (several GB, from NVIDIA) ..."
+	@$(PIP) --no-build-isolation -e '.[nvidia]'
 	@touch $@
 
 clean:

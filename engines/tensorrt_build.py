@@ -6,11 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from vivant.engines.card import read_checked
-from vivant.engines.contract import EngineError, GraphSource
+from vivant.engines.card import Card, read_checked
+from vivant.engines.contract import PARTS, EngineError, GraphSource, Part, Precision
 from vivant.engines.cuda import gpu
 from vivant.engines.manifest import cache_folder, keep, write_atomically
 from vivant.engines.specs import Specs, check_names, tensor_specs
@@ -71,6 +72,22 @@ def build(
             f"the engine of {name} cannot be kept in {manifest.folder}: {error}. Free some space there."
         ) from error
     return manifest.folder
+
+
+def build_student(
+    folder: Path,
+    precision: Precision,
+    sizes_px: Sequence[Size],
+    compatibility: Compatibility = "this_gpu",
+    report: Callable[[Part, Progress], None] = lambda part, progress: None,
+) -> dict[Part, Path]:
+    """Builds every part of a student as `build` does; the folder of each engine by part."""
+    card = Card.read(folder)
+    made = {}
+    for part in PARTS:
+        source = GraphSource(folder, card, part, precision)
+        made[part] = build(source, sizes_px, compatibility, report=partial(report, part))
+    return made
 
 
 def profiles_of(source: GraphSource, sizes_px: Sequence[Size]) -> list[tuple[Specs, Specs]]:

@@ -92,6 +92,15 @@ def test_what_is_built_is_loaded_and_runs(played, folder, part, precision):
         engine.run(inputs, outputs)
 
 
+def test_a_student_is_built_whole(played, folder):
+    told = []
+    made = tensorrt_build.build_student(folder, "int8", SIZES, report=lambda *what: told.append(what))
+    assert list(made) == list(PARTS)
+    assert [part for part, _ in told] == [part for part in PARTS for _ in range(4)]
+    for part in PARTS:
+        tensorrt_backend.load(source_of(folder, part), SIZES[-1], 1).close()
+
+
 def test_a_run_allocates_nothing(played, folder):
     source = source_of(folder)
     tensorrt_build.build(source, [SIZE])
