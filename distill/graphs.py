@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from vivant.engines.card import Card
 from vivant.engines.contract import PARTS, Part
 from vivant.engines.field import PlaneField
 from vivant.engines.house import Adapted, Bank, House
-from vivant.engines.quantize import calibrate, quantize
+from vivant.engines.quantize import Calibrated, calibrate, quantize
 from vivant.engines.slots import CHANNELS
 from vivant.runtime.frames import Array, Controls
 
 OPSET = 17
 SIGMA_RANGE = (0.0, 0.8)
 SIZES_PX = (256, 384, 512)
+WHOLE = frozenset({"weave", "mix", "look", "rise"})
 CALIBRATION = 64  # frames; each style, size and sigma several times
 
 ADAPTER_INPUTS = ("adapter_down", "adapter_up", "adapter_scale")
@@ -144,6 +146,13 @@ def calibration(
         yield Sample(group, {"encode": {"frame": frame}, "denoise": denoise, "decode": decode})
 
 
+def whole_in(calibrated: Calibrated) -> list[str]:
+    """The convolutions of a graph whose outputs are not to be rounded: what planes and guide enter by, and
+    what rises from a lower resolution, are added to or scaled before the next one takes them in."""
+    names = [node.name for node in calibrated.model.graph.node if node.op_type == "Conv"]
+    return [name for name in names if not WHOLE.isdisjoint(re.split(r"[/_.]", name))]
+
+
 def write_int8(folder: Path, seen: Sequence[Sample]) -> None:
     """Write the INT8 graphs of each part, both from one calibration: {part}.int8.onnx with U8 activations for
     CPUs, {part}.int8_symmetric.onnx with S8 for TensorRT."""
@@ -151,5 +160,5 @@ def write_int8(folder: Path, seen: Sequence[Sample]) -> None:
     for part in PARTS:
         of_part = [sample.inputs[part] for sample in seen]
         calibrated = calibrate(folder / f"{part}.float.onnx", of_part, groups)
-        quantize(calibrated, folder / f"{part}.int8.onnx")
+        quantize(calibrated, folder / f"{part}.int8.onnx", whole=whole_in(calibrated))
         quantize(calibrated, folder / f"{part}.int8_symmetric.onnx", symmetric=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vivant.distill.graphs import Sample
+from vivant.distill.graphs import Sample, whole_in
 from vivant.engines.contract import Part
 from vivant.engines.quantize import calibrate, quantize
 from vivant.runtime.frames import Array
@@ -47,7 +47,8 @@ def sensitivities(
         made = Path(scratch) / "one.onnx"
         for done, layer in enumerate([*layers, "all"]):
             show(layer, done, len(layers) + 1)
-            quantize(calibrated, made, only=None if layer == "all" else [layer])
+            alone = None if layer == "all" else [layer]
+            quantize(calibrated, made, only=alone, whole=whole_in(calibrated))
             error = [_error(_run(made, given), right) for given, right in zip(inputs, wanted, strict=True)]
             found.append(
                 Sensitivity(part, layer, round(-10 * math.log10(max(float(np.mean(error)), 1e-12)), 1))
