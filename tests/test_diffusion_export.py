@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install '.[distill
 pytest.importorskip("diffusers", reason="needs diffusers")
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install '.[distill]'")
 import tiny_diffusion as tiny  # noqa: E402
+from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
 
 from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.diffusion.bank import Layout  # noqa: E402
@@ -123,6 +124,7 @@ def test_an_input_that_the_network_does_not_use_is_refused(tmp_path: Path) -> No
         write_graph(Half(), given, ("denoised",), tmp_path / "x.onnx")
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers and numpy 2
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_graphs_in_the_loop_are_a_pipeline_of_diffusers(count: int, graphs: Path) -> None:
     """All parts through onnxruntime, against UNet and scheduler of diffusers from the same code and noise."""

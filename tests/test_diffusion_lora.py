@@ -16,6 +16,7 @@ pytest.importorskip("diffusers", reason="needs diffusers")
 pytest.importorskip("peft", reason="needs peft")
 import tiny_diffusion as tiny  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
+from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
 
 from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.diffusion.bank import Bank, Layout, Pair, change, reduced  # noqa: E402

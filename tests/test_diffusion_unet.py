@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch: pip install '.[distill]'")
 pytest.importorskip("diffusers", reason="needs diffusers")
 import tiny_diffusion as tiny  # noqa: E402
+from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
 
 from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.diffusion.bank import Bank, Layout, change  # noqa: E402

@@ -45,52 +45,56 @@ class Slots:
     """The adapters of one run, and the hooks that add them. `hold` before the network runs."""
 
     def __init__(self, unet: nn.Module, layout: Layout) -> None:
-        self._layout = layout
-        self._bank: Tensor | None = None
-        self._share: Tensor | None = None
+        self._lengths = [
+            layout.rank * length
+            for site in layout.sites
+            for length in (site.taps * site.inputs, site.outputs)
+        ]
         self._spread = torch.eye(layout.slots).repeat_interleave(layout.rank, 1)
+        self._pieces: tuple[Tensor, ...] = ()
+        self._share: Tensor | None = None
+        rows = layout.slots * layout.rank
         self._hooks = [
-            unet.get_submodule(site.name).register_forward_hook(self._adding(site, start))
-            for site, start in zip(layout.sites, layout.starts, strict=False)
+            unet.get_submodule(site.name).register_forward_hook(self._adding(site, 2 * index, rows))
+            for index, site in enumerate(layout.sites)
         ]
 
     def hold(self, bank: Tensor, scale: Tensor) -> None:
         """`bank` (K, width), `scale` (1, K)."""
-        self._bank, self._share = bank, (scale @ self._spread)[0]  # (K * R,)
+        self._pieces = bank.split(self._lengths, 1)
+        self._share = (scale @ self._spread).t()  # (K * R, 1)
 
     def remove(self) -> None:
         """Take the hooks off again."""
         for hook in self._hooks:
             hook.remove()
 
-    def _adding(self, site: Site, start: int) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
-        layout = self._layout
-        middle = start + layout.rank * site.taps * site.inputs
-        end = middle + layout.rank * site.outputs
-        rows = layout.slots * layout.rank
+    def _adding(
+        self, site: Site, piece: int, rows: int
+    ) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
         place = torch.eye(site.taps).reshape(1, site.taps, *site.kernel).repeat(rows, 1, 1, 1)
 
         def add(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-            if self._bank is None or self._share is None:
+            if self._share is None:
                 return output
-            down = self._bank[:, start:middle].reshape(rows * site.taps, site.inputs)
-            up = self._bank[:, middle:end].reshape(rows, site.outputs)
+            down = self._pieces[piece].reshape(rows * site.taps, site.inputs)
+            up = self._pieces[piece + 1].reshape(rows, site.outputs) * self._share
             if isinstance(module, nn.Linear):
-                return output + (F.linear(inputs[0], down) * self._share) @ up
-            conv, rise = cast(nn.Conv2d, module), up * self._share[:, None]
-            return output + _convolved(conv, inputs[0], down, rise, place)
+                return output + (inputs[0] @ down.t()) @ up
+            return output + _convolved(cast(nn.Conv2d, module), inputs[0], down, up, place).view_as(output)
 
         return add
 
 
 def _convolved(conv: nn.Conv2d, x: Tensor, down: Tensor, up: Tensor, place: Tensor) -> Tensor:
-    """What pairs add to a convolution of x (B, C, h, w): `down` (rows * taps, C), `up` (rows, outputs);
-    `place` (rows, taps, kh, kw) is one where a tap belongs."""
-    pad = cast(tuple[int, int], conv.padding)  # diffusers names none by a word
-    low = (down @ x.flatten(2)).reshape(x.shape[0], down.shape[0], x.shape[2], x.shape[3])
+    """What pairs add to a convolution of x (B, C, h, w), flat (B, outputs, h' * w'): `down` (rows * taps, C),
+    `up` (rows, outputs); `place` (rows, taps, kh, kw) is one where a tap belongs."""
+    low = down @ x.flatten(2)
     if place.shape[1] > 1 or conv.stride != (1, 1):
-        low = F.conv2d(low, place, None, conv.stride, pad, conv.dilation, len(up))
-    return (up.t() @ low.flatten(2)).reshape(low.shape[0], up.shape[1], low.shape[2], low.shape[3])
+        pad = cast(tuple[int, int], conv.padding)  # diffusers names none by a word
+        low = low.reshape(-1, down.shape[0], x.shape[2], x.shape[3])
+        low = F.conv2d(low, place, None, conv.stride, pad, conv.dilation, len(up)).flatten(2)
+    return up.t() @ low
 
 
 @dataclass(frozen=True, slots=True)
