@@ -108,7 +108,8 @@ def lend(
 
 def borrow(array: Any, device: int = CUDA) -> View:  # Any: an array of any library
     """The memory of an array of torch, CuPy, PyCUDA or any other library that speaks one of the two
-    protocols. Raises EngineError for memory elsewhere than on `device` or not C-contiguous."""
+    protocols. What its library is still writing there is not waited for: synchronize it before.
+    Raises EngineError for memory elsewhere than on `device` or not C-contiguous."""
     described = getattr(array, "__cuda_array_interface__", None) if device == CUDA else None
     if described is not None:
         return _of_interface(array, described)

@@ -178,18 +178,30 @@ def test_what_cannot_be_borrowed_is_refused(array, device, words):
         dlpack.borrow(array, device)
 
 
-def test_a_strided_interface_is_refused():
-    class Strided:
-        __cuda_array_interface__ = {  # noqa: RUF012  # as CuPy has it
+class Pycuda:
+    """An array as PyCUDA describes it: with strides also where there are no gaps."""
+
+    def __init__(self, strides):
+        self.__cuda_array_interface__ = {
             "version": 3,
             "shape": (2, 3),
             "typestr": "<f4",
             "data": (4096, False),
-            "strides": (4, 8),
+            "strides": strides,
+            "stream": None,
         }
 
+
+@pytest.mark.parametrize("strides", [(12, 4), None])
+def test_pycudas_description_is_understood(strides):
+    view = dlpack.borrow(Pycuda(strides))
+    assert (view.address, view.shape, view.dtype) == (4096, (2, 3), "float32")
+
+
+@pytest.mark.parametrize("strides", [(4, 8), (16, 4)])
+def test_a_strided_interface_is_refused(strides):
     with pytest.raises(EngineError, match="C-contiguous"):
-        dlpack.borrow(Strided())
+        dlpack.borrow(Pycuda(strides))
 
 
 def stages_of(rt, seen):
