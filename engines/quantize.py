@@ -18,7 +18,7 @@ import numpy as np
 
 from vivant.runtime.frames import Array, VivantError
 
-SEEN = ("Conv", "Relu")  # whose tensors are ranged
+LINEAR = ("MatMul", "Gemm")  # what linear layers become; a house student's stay float
 
 
 class QuantizeError(VivantError):
@@ -39,13 +39,17 @@ class Calibrated:
 
 
 def calibrate(
-    float_onnx: Path, samples: Sequence[Mapping[str, Array]], groups: Sequence[str] | None = None
+    float_onnx: Path,
+    samples: Sequence[Mapping[str, Array]],
+    groups: Sequence[str] | None = None,
+    kinds: Sequence[str] = ("Conv",),
 ) -> Calibrated:
     """Run `samples` (inputs by name; sizes may differ) and see how far each tensor reaches.
 
     A group is what paints in one way, a style or an adapter. Within a group ranges are averaged, because a
     rare outlier would cost every picture 3 dB; over the groups they are joined, because an average over all
     would cut off the one style that reaches furthest (measured: it lost 20 dB).
+    `kinds` are the operators that are to be quantized.
     Raises QuantizeError when there is nothing to calibrate with.
     """
     import onnx
@@ -60,7 +64,9 @@ def calibrate(
         model = onnx.load(prepared)
     seen = onnx.ModelProto()
     seen.CopyFrom(model)
-    wanted = sorted({name for n in model.graph.node if n.op_type in SEEN for name in (n.input[0], *n.output)})
+    ranged = {"Relu", *kinds}
+    near = {name for n in model.graph.node if n.op_type in ranged for name in (n.input[0], *n.output)}
+    wanted = sorted(near - {one.name for one in model.graph.initializer})
     inputs = {one.name for one in model.graph.input}
     already = {one.name for one in seen.graph.output}
     seen.graph.output.extend(
@@ -98,12 +104,14 @@ def quantize(
     symmetric: bool = False,
     only: Sequence[str] | None = None,
     whole: Collection[str] = (),
+    kinds: Sequence[str] = ("Conv",),
 ) -> None:
     """Write an INT8 graph. u8 inputs and outputs are quantized by their own exact steps.
 
     `symmetric` writes S8 activations without a zero point, and u8 inputs and outputs stay casts: what
     TensorRT takes. `only` quantizes the named convolutions alone. The outputs of those in `whole` are not
-    rounded (in a symmetric graph none are); onnxruntime runs such a convolution in float.
+    rounded (in a symmetric graph none are); onnxruntime runs such a convolution in float. `kinds` are
+    operators, of which those with fixed weights are quantized.
     """
     import onnx
     from onnxruntime.quantization import QuantType
@@ -113,11 +121,14 @@ def quantize(
     model = onnx.ModelProto()
     model.CopyFrom(calibrated.model)
     outputs = {output.name for output in model.graph.output}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    fixed = {one.name for one in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type in kinds]
     excluded = [
-        n.name for n in convolutions if outputs & set(n.output) or (only is not None and n.name not in only)
+        n.name
+        for n in layers
+        if outputs & set(n.output) or n.input[1] not in fixed or (only is not None and n.name not in only)
     ]
-    correct_biases(model, calibrated.means, {n.name for n in convolutions}.difference(excluded))
+    correct_biases(model, calibrated.means, {n.name for n in layers}.difference(excluded))
     data = {
         name: TensorData(lowest=np.float32(low), highest=np.float32(high))
         for name, (low, high) in calibrated.ranges.items()
@@ -131,7 +142,7 @@ def quantize(
         tensors_range=TensorsData(CalibrationMethod.MinMax, data),
         nodes_to_quantize=[],
         nodes_to_exclude=excluded,
-        op_types_to_quantize=["Conv"],
+        op_types_to_quantize=list(kinds),
         extra_options={"ActivationSymmetric": symmetric, "WeightSymmetric": True},
     )
     quantizer.quantize_model()
@@ -140,7 +151,7 @@ def quantize(
     if not symmetric:
         enter_as_bytes(quantized)
         leave_as_bytes(quantized)
-    keep_whole(quantized, {n.name for n in convolutions} if symmetric else set(whole))
+    keep_whole(quantized, {n.name for n in layers} if symmetric else set(whole))
     rectify_once(quantized)
     leave_unrounded(quantized)
     drop_unused(quantized)
@@ -279,10 +290,10 @@ def rectify_once(model: Any) -> None:
 
 
 def keep_whole(model: Any, names: Collection[str]) -> None:
-    """Conv -> Q -> DQ -> anything becomes Conv -> anything, for the named convolutions: where outputs are
+    """Conv -> Q -> DQ -> anything becomes Conv -> anything, for the layers named: where outputs are
     added, or a style scales them, rounding them first and again after costs 1 to 6 dB."""
     graph = model.graph
-    for conv in [node for node in graph.node if node.op_type == "Conv" and node.name in names]:
+    for conv in [node for node in graph.node if node.name in names]:
         links = _Links(graph)
         chain = links.after(conv, ("QuantizeLinear", "DequantizeLinear"))
         if chain is None:
