@@ -112,6 +112,7 @@ def _info(wanted: Wanted, card: Card, minutes: float) -> AdapterInfo:
         host=wanted.host,
         recipe=wanted.painter,
         alpha=wanted.rank,
+        upon=card.weights.sha256 if card.weights else "",
         rank=wanted.rank,
         made_with=f"vivant distill adapter {wanted.name} {told} --minutes {minutes:g}",
         license=wanted.license,

@@ -27,7 +27,8 @@ PREFIX = "base_model.model."
 
 class AdapterInfo(BaseModel):
     """An adapter's metadata. `host` is the style it was trained upon and stands in for (none: it goes with
-    every style), `recipe` the planes it paints with (none: those of the styles beside it)."""
+    every style), `recipe` the planes it paints with (none: those of the styles beside it), `upon` the sha256
+    of the weights that it was trained upon."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,6 +39,7 @@ class AdapterInfo(BaseModel):
     recipe: Name | None = None
     alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     rank: Annotated[int, Field(ge=1)]
+    upon: str = ""
     made_with: str
     license: str
 
@@ -128,6 +130,8 @@ def _problems(info: AdapterInfo, tensors: Mapping[str, F32], card: Card) -> list
     found = []
     if info.student != card.name:
         found.append(f"  student: it was made for {info.student}, and this is {card.name}")
+    elif info.upon and card.weights is not None and info.upon != card.weights.sha256:
+        found.append(f"  upon: it was trained upon other weights of {card.name}; train it again")
     if info.rank > card.adapters.rank:
         found.append(f"  rank: {info.rank}, but a slot of {card.name} holds {card.adapters.rank}")
     if info.host is not None and info.host not in card.styles:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
+from tiny_adapter import write_tiny_adapter
 from tiny_student import RANK, SITES, SLOTS, STYLES, changed_student, entry, write_tiny_student
 
 from vivant.engines.adapters import (
@@ -539,3 +540,13 @@ def test_the_house_wears_an_adapter_alike_in_torch_and_in_its_graphs(tmp_path: P
         np.testing.assert_allclose(one[0], other[0], atol=1e-3)
         assert np.abs(one[1].astype(int) - other[1]).max() <= 1
     assert np.abs(made[0][0][1].astype(int) - made[0][1][1]).mean() > 0.5
+
+
+def test_an_adapter_trained_upon_other_weights_is_refused(tmp_path: Path) -> None:
+    card = Card.read(find("house"))
+    assert card.weights is not None
+    right = write_tiny_adapter(tmp_path / "right.safetensors", card, upon=card.weights.sha256)
+    assert read_adapter(right, card).info.upon == card.weights.sha256
+    wrong = write_tiny_adapter(tmp_path / "wrong.safetensors", card, upon="0" * 64)
+    with pytest.raises(EngineError, match="other weights of house; train it again"):
+        read_adapter(wrong, card)
