@@ -67,7 +67,7 @@ $(VENV)/.test: $(VENV)/.show requirements/test.txt
 
 $(VENV)/.nvidia: $(VENV)/.test
 	@echo "Installing TensorRT and cuda-bindings (several GB, from NVIDIA) ..."
-	@$(PIP) --no-build-isolation -e '.[nvidia]'
+	@$(PIP) -e '.[nvidia]'
 	@touch $@
 
 clean:

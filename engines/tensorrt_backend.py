@@ -73,7 +73,13 @@ def load(source: GraphSource, size_px: Size, threads: int) -> TensorrtEngine:
         raise EngineError(f"backend tensorrt cannot be used: {found.reason}")
     specs = tensor_specs(source.card, source.part, size_px)
     plan, profile = find_plan(source, size_px, gpu(), found.version)
-    return TensorrtEngine(plan, profile, specs, f"{source.card.name}.{source.part}", source.precision)
+    name = f"{source.card.name}.{source.part}"
+    try:
+        return TensorrtEngine(plan, profile, specs, name, source.precision)
+    except (RuntimeError, ValueError, TypeError) as error:  # how its bindings tell what its log does not
+        raise EngineError(
+            f"TensorRT cannot make ready {name}: {error}. Run: {build_command(source, [size_px])}"
+        ) from error
 
 
 def graph_file(source: GraphSource) -> CardFile:
@@ -184,6 +190,7 @@ class TensorrtEngine:
     ) -> None:
         self.inputs, self.outputs = specs
         self.ran_precision = {"int8": "int8+f32", "float": "f32"}[precision]
+        self.fixed = False  # part of a captured frame
         self._graph = graph
         self._context: Any = None  # Any: TensorRT is optional
         self._open = ExitStack()
@@ -234,9 +241,14 @@ class TensorrtEngine:
             )
 
     def bind(self, name: str, array: View | Any) -> None:  # Any: an array of any GPU library
-        """Makes `array` (C-contiguous, in GPU memory) the tensor `name` from now on. It is kept alive, and
-        must not be bound anew once a graph was captured. Raises EngineError for one that does not fit."""
+        """Makes `array` (C-contiguous, in GPU memory) the tensor `name` from now on, and keeps it alive.
+        Raises EngineError for one that does not fit, and for any once a frame was captured."""
         spec = self._spec(name)
+        if self.fixed:
+            raise EngineError(
+                f"{self._graph} is part of a captured frame, so its memory must stay where it is. Bind {name} "
+                "before, or load the engine anew."
+            )
         view = array if isinstance(array, View) else borrow(array)
         if (view.shape, view.dtype) != (spec.shape, spec.dtype):
             raise EngineError(
@@ -321,7 +333,7 @@ def capture(
 ) -> FrameGraph:
     """Several parts, in their order, as one graph: what nobody made on the GPU is uploaded from pinned
     memory, and the `wanted` outputs are downloaded to it (`TensorrtEngine.staged`). Bind parts to each
-    other before. Raises EngineError when it cannot be captured and `on_failure` is "stop"."""
+    other before, and close the graph before them. Raises EngineError when it cannot be captured and `on_failure` is "stop"."""
     made = {engine.buffers[spec.name].address for engine in engines.values() for spec in engine.outputs}
 
     def stage(engine: TensorrtEngine, outputs: Sequence[str]) -> Any:
@@ -337,6 +349,8 @@ def capture(
         return put
 
     stages = [(part, stage(engine, wanted.get(part, ()))) for part, engine in engines.items()]
+    for engine in engines.values():
+        engine.fixed = True
     return FrameGraph(stages, stream, on_failure)
 
 

@@ -62,7 +62,10 @@ def build(
     name = f"{source.card.name}.{source.part}"
     log.info("building %s for %s on %s: this takes minutes", name, sizes_px, here)
     cache = cache_folder() / f"tensorrt-{found.version}-sm{here.capability[0]}{here.capability[1]}.timing"
-    plan = _built(graph, profiles, name, source.precision, compatibility, workspace_bytes, cache, report)
+    try:
+        plan = _built(graph, profiles, name, source.precision, compatibility, workspace_bytes, cache, report)
+    except (RuntimeError, ValueError, TypeError) as error:  # how its bindings tell what its log does not
+        raise EngineError(f"TensorRT cannot build {name}: {error}. Its log may say more.") from error
     device = AMPERE_PLUS if compatibility == "ampere_plus" else str(here)
     manifest = manifest_of(source, sizes_px, device, found.version)
     try:
@@ -182,7 +185,7 @@ def _begin_cache(config: Any, path: Path) -> None:
     except OSError:
         kept = b""
     timing = config.create_timing_cache(kept)
-    if not config.set_timing_cache(timing, False) and kept:
+    if (timing is None or not config.set_timing_cache(timing, False)) and kept:
         log.warning("the timing cache %s is of another GPU or version and is begun anew", path)
         config.set_timing_cache(config.create_timing_cache(b""), False)
 

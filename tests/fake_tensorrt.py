@@ -34,8 +34,8 @@ class _Monitor:
 
 
 class FakeTensorrt(SimpleNamespace):
-    """A module `tensorrt` of the given version. `refuse` names what is to fail: parse, build, load, context,
-    run; `do` puts work on the played CUDA runtime, so that it can be captured."""
+    """A module `tensorrt` of the given version. `refuse` names what is to fail: parse, profile, build,
+    load, context, shapes, run; `do` puts work on the played CUDA runtime, so that it can be captured."""
 
     def __init__(self, version="11.4.0.106", do=None):
         self.__dict__.update(
@@ -129,10 +129,12 @@ class _Config:
         return len(self.profiles) - 1
 
     def create_timing_cache(self, kept):
+        if kept.startswith(b"broken"):
+            return None
         return SimpleNamespace(serialize=lambda: b"timed " + kept, kept=kept)
 
     def set_timing_cache(self, cache, ignore_mismatch):
-        if cache.kept.startswith(b"foreign"):
+        if cache.kept.startswith(b"foreign"):  # of another GPU
             return False
         self.cache = cache
         return True
@@ -142,10 +144,12 @@ class _Config:
 
 
 class _Profile:
-    def __init__(self):
-        self.shapes = {}
+    def __init__(self, trt):
+        self._trt, self.shapes = trt, {}
 
     def set_shape(self, name, least, likely, most):
+        if "profile" in self._trt.refuse:
+            raise ValueError("the shape is not consistent")
         assert least == likely == most, "a profile of ours is for one shape"
         self.shapes[name] = most
 
@@ -163,7 +167,7 @@ class _Builder:
         return self._trt.configs[-1]
 
     def create_optimization_profile(self):
-        return _Profile()
+        return _Profile(self._trt)
 
     def build_serialized_network(self, network, config):
         monitor = config.progress_monitor
@@ -231,6 +235,8 @@ class _Context:
         return True
 
     def infer_shapes(self):
+        if "shapes" in self._trt.refuse:
+            raise RuntimeError("shapes cannot be inferred")
         return [name for name in self._engine.tensors if name not in self.addresses]
 
     def execute_async_v3(self, stream):

@@ -248,25 +248,29 @@ def test_what_was_timed_is_kept_and_used_again(played, folder, caplog):
     assert path.read_bytes() == b"timed "
     tensorrt_build.build(source_of(folder), [SIZE])
     assert path.read_bytes() == b"timed timed "
-    path.write_bytes(b"foreign")
-    tensorrt_build.build(source_of(folder), [SIZE])
-    assert path.read_bytes() == b"timed "
-    assert "begun anew" in caplog.text
+    for other in (b"foreign", b"broken"):
+        path.write_bytes(other)
+        caplog.clear()
+        tensorrt_build.build(source_of(folder), [SIZE])
+        assert path.read_bytes() == b"timed "
+        assert "begun anew" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("step", "words"),
     [
         ("parse", "cannot read the graph of tiny.decode: only activation types"),
+        ("profile", "cannot build tiny.decode: the shape is not consistent"),
         ("build", "cannot build tiny.decode: no tactic was found"),
         ("load", "cannot load the engine of tiny.decode: the plan is of another version"),
         ("context", "cannot make ready tiny.decode"),
+        ("shapes", "cannot make ready tiny.decode: shapes cannot be inferred"),
         ("run", "would not run tiny.decode"),
     ],
 )
 def test_what_tensorrt_refuses_is_explained(played, folder, step, words):
     source = source_of(folder)
-    if step in ("load", "context", "run"):
+    if step in ("load", "context", "shapes", "run"):
         tensorrt_build.build(source, [SIZE])
     played.trt.refuse.add(step)
     with pytest.raises(EngineError, match=words):
@@ -335,6 +339,8 @@ def test_three_parts_are_one_launch_without_a_copy_between_them(played, folder):
         clean = plain_run(source_of(folder, "denoise"), {**rest["denoise"], **latent})["denoised"]
         painted = {**rest["decode"], "code": clean, "guide": latent["guide"]}
         picture = plain_run(source_of(folder, "decode"), painted)["picture"]
+        with pytest.raises(EngineError, match="part of a captured frame"):
+            engines["decode"].bind("code", engines["encode"].buffers["code"])
         assert np.array_equal(engines["denoise"].staged("denoised").array, clean)
         assert np.array_equal(engines["decode"].staged("picture").array, picture)
         graph.close()
