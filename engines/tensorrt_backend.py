@@ -190,6 +190,7 @@ class TensorrtEngine:
     ) -> None:
         self.inputs, self.outputs = specs
         self.ran_precision = {"int8": "int8+f32", "float": "f32"}[precision]
+        self.bound: set[str] = set()  # to memory of somebody else
         self.fixed = False  # part of a captured frame
         self._graph = graph
         self._context: Any = None  # Any: TensorRT is optional
@@ -246,8 +247,8 @@ class TensorrtEngine:
         spec = self._spec(name)
         if self.fixed:
             raise EngineError(
-                f"{self._graph} is part of a captured frame, so its memory must stay where it is. Bind {name} "
-                "before, or load the engine anew."
+                f"{self._graph} is part of a captured frame, so its memory must stay where it is. Bind "
+                f"{name} before, or load the engine anew."
             )
         view = array if isinstance(array, View) else borrow(array)
         if (view.shape, view.dtype) != (spec.shape, spec.dtype):
@@ -256,6 +257,7 @@ class TensorrtEngine:
                 f"but was to be bound to {view.dtype} {view.shape}"
             )
         self._point(name, view)
+        self.bound.add(name)
         self.buffers[name] = view  # what lay there before stays with this engine until it closes
 
     def staged(self, name: str) -> Pinned:
@@ -331,13 +333,13 @@ def capture(
     wanted: Mapping[Part, Sequence[str]],
     on_failure: OnFailure = "stop",
 ) -> FrameGraph:
-    """Several parts, in their order, as one graph: what nobody made on the GPU is uploaded from pinned
-    memory, and the `wanted` outputs are downloaded to it (`TensorrtEngine.staged`). Bind parts to each
-    other before, and close the graph before them. Raises EngineError when it cannot be captured and `on_failure` is "stop"."""
-    made = {engine.buffers[spec.name].address for engine in engines.values() for spec in engine.outputs}
+    """Several parts, in their order, as one graph: inputs that are bound to nothing are uploaded from
+    pinned memory, and the `wanted` outputs are downloaded to it (`TensorrtEngine.staged`). Bind parts to
+    each other before, and close the graph before them. Raises EngineError when it cannot be captured and
+    `on_failure` is "stop"."""
 
     def stage(engine: TensorrtEngine, outputs: Sequence[str]) -> Any:
-        given = [spec.name for spec in engine.inputs if engine.buffers[spec.name].address not in made]
+        given = [spec.name for spec in engine.inputs if spec.name not in engine.bound]
 
         def put(on: Stream) -> None:
             for name in given:

@@ -348,6 +348,30 @@ def test_three_parts_are_one_launch_without_a_copy_between_them(played, folder):
         engine.close()
 
 
+def test_what_is_bound_to_anothers_array_is_read_from_there(played, folder):
+    source = source_of(folder, "encode")
+    tensorrt_build.build(source, [SIZE])
+    with tensorrt_backend.load(source, SIZE, 1) as engine, Stream() as stream:
+        frame = arrays_for(engine.inputs)["frame"]
+
+        class Theirs:  # host memory passes for the GPU's where it is played
+            __cuda_array_interface__ = {  # noqa: RUF012  # as the protocol has it
+                "version": 3,
+                "shape": frame.shape,
+                "typestr": "|u1",
+                "data": (frame.ctypes.data, False),
+            }
+
+        engine.bind("frame", Theirs())
+        with tensorrt_backend.capture({"encode": engine}, stream, {"encode": ["code"]}) as graph:
+            for _ in range(2):
+                graph.launch()
+                stream.synchronize()
+                wanted = plain_run(source, {"frame": frame})["code"]
+                assert np.array_equal(engine.staged("code").array, wanted)
+                frame[...] = 255 - frame
+
+
 def test_a_frame_that_cannot_be_captured_stops_or_is_counted(played, folder):
     source = source_of(folder, "encode")
     tensorrt_build.build(source, [SIZE])
