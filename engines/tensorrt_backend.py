@@ -5,22 +5,18 @@ Written for TensorRT 10 and 11. Every network is strongly typed: what the graph 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
 
-from vivant.engines.card import CardFile
 from vivant.engines.contract import Availability, EngineError, GraphSource, Part, TensorSpec
 from vivant.engines.cuda import (
     DeviceBuffer,
     FrameGraph,
-    Gpu,
     OnFailure,
     Pinned,
     Stream,
@@ -29,18 +25,15 @@ from vivant.engines.cuda import (
     upload,
 )
 from vivant.engines.dlpack import View, borrow
-from vivant.engines.manifest import MANIFEST, Manifest, cache_folder, recall
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
+from vivant.engines.tensorrt_plans import Size, build_command, find_plan
 from vivant.runtime.frames import Array
 
 log = logging.getLogger(__name__)
 
 LINES: Final = (10, 11)  # of TensorRT, that this was written for
 OLDEST: Final = (7, 5)  # SM version: INT8 tensor cores, and what TensorRT 11 still knows
-AMPERE_PLUS: Final = "any GPU of SM 8.0 or newer"
 REMEDY: Final = "Run: pip install 'vivant[nvidia]'"
-
-Size = tuple[int, int]
 
 
 def available() -> Availability:
@@ -80,102 +73,6 @@ def load(source: GraphSource, size_px: Size, threads: int) -> TensorrtEngine:
         raise EngineError(
             f"TensorRT cannot make ready {name}: {error}. Run: {build_command(source, [size_px])}"
         ) from error
-
-
-def graph_file(source: GraphSource) -> CardFile:
-    """The graph that TensorRT builds from: symmetric Q/DQ for int8. Raises EngineError without one."""
-    if source.precision == "float":
-        plain: CardFile = source.card.graph(source.part, "float")
-        return plain
-    file: CardFile | None = source.card.graphs.get(source.part, {}).get("int8_symmetric")
-    if source.precision == "int8" and file is not None:
-        return file
-    missing = f"precision {source.precision}" if file else f"int8_symmetric graph for {source.part}"
-    raise EngineError(
-        f"student {source.card.name} has no {missing} that TensorRT could run. Ask for precision float, or "
-        "export the student anew."
-    )
-
-
-def manifest_of(source: GraphSource, sizes_px: Sequence[Size], device: str, version: str) -> Manifest:
-    """What an engine with one profile for each size, in this order, must have been made from."""
-    file = graph_file(source)
-    shapes: dict[str, tuple[int, ...]] = {}
-    for width, height in sizes_px:
-        for side in tensor_specs(source.card, source.part, (width, height)):
-            shapes |= {f"{spec.name}@{width}x{height}": spec.shape for spec in side}
-    return Manifest(
-        student=source.card.name,
-        part=source.part,
-        precision=source.precision,
-        model_sha256=file.sha256,
-        calibration_sha256=file.sha256 if source.precision == "int8" else "",
-        shapes=shapes,
-        adapter_slots=source.card.adapters.slots if source.card.adapters else 0,
-        backend="tensorrt",
-        backend_version=version,
-        device=device,
-        threads=0,
-    )
-
-
-def find_plan(source: GraphSource, size_px: Size, here: Gpu, version: str) -> tuple[bytes, int]:
-    """The engine that holds a profile for `size_px` and its index. Raises EngineError with what differs."""
-    devices = [str(here)] + [AMPERE_PLUS] * (here.capability >= (8, 0))
-    nearest: list[str] = []
-    for folder, kept, sizes in _kept(source):
-        if size_px not in sizes:
-            continue
-        differences = [manifest_of(source, sizes, device, version).differences(kept) for device in devices]
-        if [] in differences:
-            return _plan(source, size_px, folder, kept), sizes.index(size_px)
-        found = min(differences, key=len)
-        nearest = found if not nearest else min(nearest, found, key=len)
-    what = f"{source.card.name}.{source.part} in {source.precision} at {size_px[0]}x{size_px[1]}"
-    why = f"was built for something else ({'; '.join(nearest)})" if nearest else "is not built"
-    raise EngineError(f"the engine of {what} {why}. Run: {build_command(source, [size_px])}")
-
-
-def build_command(source: GraphSource, sizes_px: Sequence[Size]) -> str:
-    """What to type to have the engines of a student built."""
-    from vivant.engines.student import shipped
-
-    name = source.card.name
-    student = name if shipped().get(name) == source.folder else source.folder
-    sizes = " ".join(f"--size {width}x{height}" for width, height in sizes_px)
-    return f"vivant engines build {student} --backend tensorrt --precision {source.precision} {sizes}"
-
-
-def _kept(source: GraphSource) -> list[tuple[Path, Manifest, list[Size]]]:
-    """What was kept of this part by this backend, and for which sizes. It may be broken."""
-    found = []
-    pattern = f"{source.card.name}-{source.part}-{source.precision}-*/{MANIFEST}"
-    for path in sorted(cache_folder().glob(pattern)):
-        try:
-            kept = Manifest.model_validate_json(json.dumps(json.loads(path.read_bytes())["manifest"]))
-            if kept.backend == "tensorrt":
-                found.append((path.parent, kept, _sizes(kept)))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            log.warning("%s is no manifest and is passed over: %s", path, error)
-    return found
-
-
-def _sizes(kept: Manifest) -> list[Size]:
-    """The sizes of an engine's profiles, in their order."""
-    sizes = dict.fromkeys(name.rpartition("@")[2] for name in kept.shapes)
-    pairs = (size.partition("x")[::2] for size in sizes)
-    return [(int(width), int(height)) for width, height in pairs]
-
-
-def _plan(source: GraphSource, size_px: Size, folder: Path, kept: Manifest) -> bytes:
-    try:
-        plan = recall(folder, kept)
-    except EngineError as error:
-        text = str(error).rpartition("\n")[0]
-        raise EngineError(f"{text}\nDelete that folder. Run: {build_command(source, [size_px])}") from error
-    if plan is None:
-        raise EngineError(f"{folder} is gone. Run: {build_command(source, [size_px])}")
-    return plan
 
 
 class TensorrtEngine:

@@ -15,8 +15,9 @@ from vivant.engines.contract import PARTS, EngineError, GraphSource, Part, Preci
 from vivant.engines.cuda import gpu
 from vivant.engines.manifest import cache_folder, keep, write_atomically
 from vivant.engines.specs import Specs, check_names, tensor_specs
-from vivant.engines.tensorrt_backend import AMPERE_PLUS, Size, available, graph_file, logger, manifest_of
+from vivant.engines.tensorrt_backend import available, logger
 from vivant.engines.tensorrt_graph import readable
+from vivant.engines.tensorrt_plans import AMPERE_PLUS, Size, graph_file, manifest_of
 
 log = logging.getLogger(__name__)
 

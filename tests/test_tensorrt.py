@@ -16,7 +16,7 @@ from fake_tensorrt import FakeTensorrt
 from test_engines import arrays_for, room_for
 from tiny_student import changed_student, entry, write_tiny_student
 
-from vivant.engines import cuda, tensorrt_backend, tensorrt_build
+from vivant.engines import cuda, tensorrt_backend, tensorrt_build, tensorrt_plans
 from vivant.engines.card import Card
 from vivant.engines.contract import PARTS, EngineError, GraphSource
 from vivant.engines.cuda import Gpu, Stream
@@ -70,7 +70,7 @@ def plain_run(source, inputs):
     """What onnxruntime alone makes of the graph."""
     from fake_tensorrt import _Session
 
-    graph = _Session((source.folder / tensorrt_backend.graph_file(source).file).read_bytes())
+    graph = _Session((source.folder / tensorrt_plans.graph_file(source).file).read_bytes())
     return dict(zip(graph.outputs, graph.session.run(None, inputs), strict=True))
 
 
@@ -121,7 +121,7 @@ def test_what_is_not_built_names_the_command(played, folder):
 
 def test_a_shipped_student_is_built_by_its_name(monkeypatch, folder):
     monkeypatch.setattr("vivant.engines.student.shipped", lambda: {"tiny": folder})
-    command = tensorrt_backend.build_command(source_of(folder), [(512, 512), (384, 384)])
+    command = tensorrt_plans.build_command(source_of(folder), [(512, 512), (384, 384)])
     assert command == (
         "vivant engines build tiny --backend tensorrt --precision int8 --size 512x512 --size 384x384"
     )
@@ -394,7 +394,7 @@ def test_a_student_without_a_graph_for_tensorrt_is_refused(folder, tmp_path, pre
     source = source_of(changed_student(folder, tmp_path / "plain", change), precision=precision)
     words = "int8_symmetric graph for decode" if precision == "int8" else "precision bf16"
     with pytest.raises(EngineError, match=f"student tiny has no {words} that TensorRT could run"):
-        tensorrt_backend.graph_file(source)
+        tensorrt_plans.graph_file(source)
 
 
 def test_availability_says_what_is_missing(played, monkeypatch):
@@ -496,7 +496,7 @@ def test_a_graph_is_made_readable_and_stays_the_same(folder, part):
     from fake_tensorrt import _Session
 
     source = source_of(folder, part)
-    graph = (folder / tensorrt_backend.graph_file(source).file).read_bytes()
+    graph = (folder / tensorrt_plans.graph_file(source).file).read_bytes()
     assert refused(readable(graph)) == []
     inputs = arrays_for(tensor_specs(source.card, part, SIZE)[0])
     before, after = (_Session(one).session.run(None, inputs) for one in (graph, readable(graph)))
@@ -505,8 +505,8 @@ def test_a_graph_is_made_readable_and_stays_the_same(folder, part):
 
 
 def test_a_manifest_tells_sizes_and_shapes_of_each_profile(folder):
-    made = tensorrt_backend.manifest_of(source_of(folder), SIZES, "a GPU", "11.4.0.106")
+    made = tensorrt_plans.manifest_of(source_of(folder), SIZES, "a GPU", "11.4.0.106")
     again = json.loads(made.model_dump_json())
     assert again["shapes"]["code@96x64"] == [1, 16, 8, 12]
-    assert tensorrt_backend._sizes(made) == SIZES
+    assert tensorrt_plans._sizes(made) == SIZES
     assert (made.threads, made.backend) == (0, "tensorrt")

@@ -7,7 +7,7 @@ import pytest
 from test_engines import arrays_for, room_for
 
 from gpu.conftest import SIZE
-from vivant.engines import onnxruntime_backend, tensorrt_backend
+from vivant.engines import onnxruntime_backend, tensorrt_backend, tensorrt_plans
 from vivant.engines.card import Card
 from vivant.engines.contract import PARTS, EngineError, GraphSource
 from vivant.engines.specs import tensor_specs
@@ -59,7 +59,7 @@ def test_the_gpu_paints_what_the_processor_paints(engine, source):
     else:
         import onnxruntime
 
-        path = source.folder / tensorrt_backend.graph_file(source).file
+        path = source.folder / tensorrt_plans.graph_file(source).file
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [spec.name for spec in engine.outputs]
         wanted = dict(zip(names, session.run(names, inputs), strict=True))
