@@ -19,6 +19,7 @@ from vivant.runtime.frames import F32, U8, VivantError
 TEXTURE = 1.2
 FEWEST, MOST = 5, 50  # pictures in a folder
 SMALLEST_PX = 256
+BROAD = ((1, 7), (2, 7), (4, 7))  # scales of foreign texture: finer ones are met by noise alone
 KEPT = 0.35  # how much of its own picture a student keeps beside foreign ones
 SMOOTH = 8  # what is kept are the means over so many pixels
 COLOURS = ("dark", "cool", "warm", "light")
@@ -62,7 +63,7 @@ def pictures_lesson(pool: Pool, folder: Path, host: str) -> tuple[Draw, Goal]:
         kept = [F.avg_pool2d((p * luma).sum(1, keepdim=True), SMOOTH) for p in (made, own)]
         # tones are kept as an order, not as levels: the foreign pictures may be darker or paler
         kept = [(k - k.mean((2, 3), keepdim=True)) / (k.std((2, 3), keepdim=True) + 0.05) for k in kept]
-        return sliced_wasserstein(made, crops, generator) + KEPT * (kept[0] - kept[1]).abs().mean()
+        return sliced_wasserstein(made, crops, generator, BROAD) + KEPT * (kept[0] - kept[1]).abs().mean()
 
     return draw, goal
 

@@ -4,6 +4,7 @@ motion; and the patch critic that it plays against late in its training. No pret
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -41,14 +42,19 @@ def filters(count: int, size: int, generator: torch.Generator, device: torch.dev
     return (weight / length).to(device)
 
 
-def sliced_wasserstein(made: Tensor, wanted: Tensor, generator: torch.Generator) -> Tensor:
-    """Patch sliced-Wasserstein distance (Rabin et al. 2011; Elnekave & Weiss 2022), at two scales.
+def sliced_wasserstein(
+    made: Tensor,
+    wanted: Tensor,
+    generator: torch.Generator,
+    scales: Sequence[tuple[int, int]] = SCALES,
+) -> Tensor:
+    """Patch sliced-Wasserstein distance (Rabin et al. 2011; Elnekave & Weiss 2022), at some scales.
 
     Compares how the answers to random filters are distributed over each picture, not where they are:
     an averaged texture is punished even where every pixel is the best guess. Both (B, 3, H, W).
     """
     total = made.new_zeros(())
-    for scale, size in SCALES:
+    for scale, size in scales:
         pair = torch.cat([made, wanted])
         if scale > 1:
             pair = F.avg_pool2d(pair, scale)
@@ -56,7 +62,7 @@ def sliced_wasserstein(made: Tensor, wanted: Tensor, generator: torch.Generator)
         weight = filters(PROJECTIONS, size, generator, made.device)
         answers = F.conv2d(pair[..., y:, x:], weight, stride=4 if scale == 1 else 2).flatten(2).sort(2)[0]
         total = total + (answers[: len(made)] - answers[len(made) :]).abs().mean()
-    return total / len(SCALES)
+    return total / len(scales)
 
 
 class Critic(nn.Module):
