@@ -50,7 +50,7 @@ class Slots:
             for site in layout.sites
             for length in (site.taps * site.inputs, site.outputs)
         ]
-        self._spread = torch.eye(layout.slots).repeat_interleave(layout.rank, 1)
+        self._rank = layout.rank
         self._pieces: tuple[Tensor, ...] = ()
         self._share: Tensor | None = None
         rows = layout.slots * layout.rank
@@ -61,8 +61,8 @@ class Slots:
 
     def hold(self, bank: Tensor, scale: Tensor) -> None:
         """`bank` (K, width), `scale` (1, K)."""
-        self._pieces = bank.split(self._lengths, 1)
-        self._share = (scale @ self._spread).t()  # (K * R, 1)
+        self._pieces = torch.split(bank, self._lengths, 1)
+        self._share = scale.reshape(-1, 1, 1).expand(-1, self._rank, 1).reshape(-1, 1)  # (K * R, 1)
 
     def remove(self) -> None:
         """Take the hooks off again."""
@@ -80,8 +80,10 @@ class Slots:
             down = self._pieces[piece].reshape(rows * site.taps, site.inputs)
             up = self._pieces[piece + 1].reshape(rows, site.outputs) * self._share
             if isinstance(module, nn.Linear):
-                return output + (inputs[0] @ down.t()) @ up
-            return output + _convolved(cast(nn.Conv2d, module), inputs[0], down, up, place).view_as(output)
+                low: Tensor = inputs[0] @ down.t()
+                return output + low @ up
+            more = _convolved(cast(nn.Conv2d, module), inputs[0], down, up, place)
+            return output + more.view_as(output)
 
         return add
 
