@@ -86,7 +86,7 @@ class TensorrtEngine:
         self, plan: bytes, profile: int, specs: tuple[Specs, Specs], graph: str, precision: str
     ) -> None:
         self.inputs, self.outputs = specs
-        self.ran_precision = {"int8": "int8+f32", "float": "f32"}[precision]
+        self.ran_precision = {"int8": "int8+f16", "float": "f32"}[precision]
         self.bound: set[str] = set()  # to memory of somebody else
         self.fixed = False  # part of a captured frame
         self._graph = graph

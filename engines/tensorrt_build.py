@@ -16,7 +16,7 @@ from vivant.engines.cuda import gpu
 from vivant.engines.manifest import cache_folder, keep, write_atomically
 from vivant.engines.specs import Specs, check_names, tensor_specs
 from vivant.engines.tensorrt_backend import available, logger
-from vivant.engines.tensorrt_graph import readable
+from vivant.engines.tensorrt_graph import prepared
 from vivant.engines.tensorrt_plans import AMPERE_PLUS, Size, graph_file, manifest_of
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def build(
         raise EngineError(f"{here} is older than Ampere: it can build for itself only (this_gpu)")
     profiles = profiles_of(source, sizes_px)
     file = graph_file(source)
-    graph = readable(read_checked(source.folder, file))
+    graph = prepared(read_checked(source.folder, file), source.precision)
     name = f"{source.card.name}.{source.part}"
     log.info("building %s for %s on %s: this takes minutes", name, sizes_px, here)
     cache = cache_folder() / f"tensorrt-{found.version}-sm{here.capability[0]}{here.capability[1]}.timing"

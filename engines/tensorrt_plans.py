@@ -29,7 +29,8 @@ def graph_file(source: GraphSource) -> CardFile:
     file: CardFile | None = source.card.graphs.get(source.part, {}).get("int8_symmetric")
     if source.precision == "int8" and file is not None:
         return file
-    missing = f"precision {source.precision}" if file else f"int8_symmetric graph for {source.part}"
+    int8 = source.precision == "int8"
+    missing = f"int8_symmetric graph for {source.part}" if int8 else f"precision {source.precision}"
     raise EngineError(
         f"student {source.card.name} has no {missing} that TensorRT could run. Ask for precision float, or "
         "export the student anew."
