@@ -20,7 +20,8 @@ from vivant.engines.diffusion.control import Control, add_image_prompt, residual
 from vivant.engines.diffusion.export import Decode, Encode, parity, write_graph  # noqa: E402
 from vivant.engines.diffusion.noise import noise  # noqa: E402
 from vivant.engines.diffusion.steps import ADVANCE, Sampler, img2img, schedule, sigmas_of  # noqa: E402
-from vivant.engines.diffusion.unet import Denoise, Wiring, all_sites  # noqa: E402
+from vivant.engines.diffusion.unet import Denoise, all_sites  # noqa: E402
+from vivant.engines.diffusion.wiring import Wiring  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SIGMAS = sigmas_of(tiny.SD)

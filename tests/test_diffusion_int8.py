@@ -20,7 +20,8 @@ from vivant.engines.diffusion.bank import Layout  # noqa: E402
 from vivant.engines.diffusion.export import Decode, Encode, compared, write_graph  # noqa: E402
 from vivant.engines.diffusion.int8 import base_layers, write_int8  # noqa: E402
 from vivant.engines.diffusion.steps import sigmas_of  # noqa: E402
-from vivant.engines.diffusion.unet import Denoise, Wiring, all_sites  # noqa: E402
+from vivant.engines.diffusion.unet import Denoise, all_sites  # noqa: E402
+from vivant.engines.diffusion.wiring import Wiring  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SIGMA_OF = (14.0, 4.0, 1.5, 0.6)

@@ -23,7 +23,8 @@ from vivant.engines.diffusion.bank import Bank, Layout, Pair, change, reduced  #
 from vivant.engines.diffusion.lora import read_lora  # noqa: E402
 from vivant.engines.diffusion.lora_names import original_names  # noqa: E402
 from vivant.engines.diffusion.steps import sigmas_of  # noqa: E402
-from vivant.engines.diffusion.unet import Denoise, Wiring, all_sites  # noqa: E402
+from vivant.engines.diffusion.unet import Denoise, all_sites  # noqa: E402
+from vivant.engines.diffusion.wiring import Wiring  # noqa: E402
 
 pytestmark = pytest.mark.torch
 LAYERS = 1  # a block of the tiny UNet

@@ -21,12 +21,11 @@ from vivant.engines.diffusion.control import Control, add_image_prompt, residual
 from vivant.engines.diffusion.steps import sigmas_of  # noqa: E402
 from vivant.engines.diffusion.unet import (  # noqa: E402
     Denoise,
-    Wiring,
     all_sites,
     cost,
-    guidance_embedding,
     set_image_scale,
 )
+from vivant.engines.diffusion.wiring import Wiring, guidance_embedding  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SIGMAS = sigmas_of(tiny.SD)

@@ -160,3 +160,59 @@ def write_image_prompt(path: Path, of: Any, tokens: int = 4, image: int = 20) ->
             number += 2
     save_file(held, path)
     return path
+
+
+def text_encoder(second: bool = False) -> tuple[Any, Any]:
+    """A CLIP tokenizer of single letters and a text encoder; the second one with a projection."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+    letters = [chr(code) for code in range(97, 123)] + [",", "."]
+    entries = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {entry: number for number, entry in enumerate(entries)}
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=16)
+    torch.manual_seed(7 + second)
+    config = CLIPTextConfig(
+        vocab_size=len(entries),
+        hidden_size=WIDTH // 2 if second else WIDTH,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        projection_dim=16,
+        bos_token_id=len(entries) - 2,
+        eos_token_id=len(entries) - 1,
+        pad_token_id=len(entries) - 1,
+    )
+    return tokenizer, shaken((CLIPTextModelWithProjection if second else CLIPTextModel)(config))
+
+
+def pipeline(kind: str = "sd", autoencoder: Any = None) -> Any:
+    """A whole diffusers img2img pipeline."""
+    from diffusers import (
+        EulerDiscreteScheduler,
+        StableDiffusionImg2ImgPipeline,
+        StableDiffusionXLImg2ImgPipeline,
+    )
+
+    scheduler = EulerDiscreteScheduler(**SD, timestep_spacing="trailing", steps_offset=1)
+    tokenizer, encoder = text_encoder()
+    common = {"vae": autoencoder or taesd(), "scheduler": scheduler, "tokenizer": tokenizer}
+    common["text_encoder"] = encoder
+    if kind == "sd":
+        return StableDiffusionImg2ImgPipeline(
+            unet=unet(),
+            **common,
+            safety_checker=None,
+            feature_extractor=None,
+            image_encoder=None,
+            requires_safety_checker=False,
+        )
+    tokenizer_2, encoder_2 = text_encoder(second=True)
+    width = WIDTH + WIDTH // 2
+    return StableDiffusionXLImg2ImgPipeline(
+        unet=unet("sdxl", cross_attention_dim=width),
+        **common,
+        tokenizer_2=tokenizer_2,
+        text_encoder_2=encoder_2,
+        add_watermarker=False,
+    )

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -67,16 +67,7 @@ def read_lora(path: Path, layout: Layout, layers_per_block: int | None = 2, fit_
     """The adapter in `path`, packed for a student's slots. `fit_rank` reduces what is above the slots' rank
     and says the loss; without it such a file is refused. `layers_per_block` is the UNet's, for kohya's SDXL
     names; None where it differs by block. Raises EngineError with every reason it cannot be used."""
-    tensors, metadata = opened(path)
-    problems: list[str] = []
-    found, text_layers = _sorted(tensors, layout.sites, layers_per_block, problems)
-    scaling = _scaling(path, metadata)
-    pairs: dict[str, Pair] = {}
-    for site in layout.sites:
-        if site.name in found:
-            pair = _pair(site, found[site.name], scaling, problems)
-            if pair is not None:
-                pairs[site.name] = pair
+    pairs, text_layers, problems = _read(path, layout.sites, layers_per_block)
     rank = max((pair.rank for pair in pairs.values()), default=0)
     lost: dict[str, float] = {}
     for name, pair in list(pairs.items()):
@@ -87,14 +78,38 @@ def read_lora(path: Path, layout: Layout, layers_per_block: int | None = 2, fit_
             f"  rank: {rank} at {len(lost)} layers, but a slot holds {layout.rank}; reducing it would lose "
             f"up to {max(lost.values()):.0%} of a layer's change (--fit-rank)"
         )
-    if not pairs and not problems:
-        problems.append("  it holds no layer of this network at all")
-    if problems:
-        raise EngineError(
-            "\n".join([f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", *problems])
-        )
+    _refuse(path, problems)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Lora(path.stem, layout.pack(pairs), rank, lost, text_layers, digest)
+
+
+def read_pairs(path: Path, sites: Sequence[Site], layers_per_block: int | None = 2) -> dict[str, Pair]:
+    """The pairs in `path` by site, at any rank: to be fused into a base. Raises EngineError as read_lora."""
+    pairs, _, problems = _read(path, sites, layers_per_block)
+    _refuse(path, problems)
+    return pairs
+
+
+def _read(path: Path, sites: Sequence[Site], layers: int | None) -> tuple[dict[str, Pair], int, list[str]]:
+    """Pairs by site, how many text encoder layers there are, and what is wrong."""
+    tensors, metadata = opened(path)
+    problems: list[str] = []
+    found, text_layers = _sorted(tensors, sites, layers, problems)
+    scaling = _scaling(path, metadata)
+    pairs: dict[str, Pair] = {}
+    for site in sites:
+        pair = _pair(site, found[site.name], scaling, problems) if site.name in found else None
+        if pair is not None:
+            pairs[site.name] = pair
+    if not pairs and not problems:
+        problems.append("  it holds no layer of this network at all")
+    return pairs, text_layers, problems
+
+
+def _refuse(path: Path, problems: list[str]) -> None:
+    if problems:
+        text = "\n".join([f"{path}: {len(problems)} problem{'s' * (len(problems) > 1)}", *problems])
+        raise EngineError(text)
 
 
 def opened(path: Path) -> tuple[dict[str, F32], dict[str, str]]:

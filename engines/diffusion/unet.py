@@ -8,10 +8,9 @@ are an input. Imported by export and by tests; needs torch and diffusers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vivant.engines.diffusion.bank import Layout, Site, macs
+from vivant.engines.diffusion.bank import Layout, Pair, Site, change, macs
+from vivant.engines.diffusion.wiring import Wiring
 
-Prediction = Literal["epsilon", "v_prediction", "sample"]
 BOUNDARY_SIGMA = 0.5  # sigma_data of LCM's boundary condition (Luo et al. 2023)
 
 
@@ -97,33 +96,6 @@ def _convolved(conv: nn.Conv2d, x: Tensor, down: Tensor, up: Tensor, place: Tens
         low = low.reshape(-1, down.shape[0], x.shape[2], x.shape[3])
         low = F.conv2d(low, place, None, conv.stride, pad, conv.dilation, len(up)).flatten(2)
     return up.t() @ low
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """What a student's UNet is given besides code, sigma and prompt."""
-
-    prediction: Prediction = "epsilon"
-    boundary: float | None = None  # timestep_scaling of LCM's boundary condition, for consistency models
-    pooled: bool = False  # SDXL: the second encoder's pooled embedding and the six size numbers
-    guidance: bool = False  # LCM: the guidance scale as an embedding (time_cond_proj_dim)
-    negative: bool = False  # classifier-free guidance, two runs in one batch
-    image: bool = False  # IP-Adapter
-    control: Literal["none", "fused", "residuals"] = "none"
-    residuals: int = 0  # how many a ControlNet engine gives; the last is the middle block's
-
-    def names(self, adapters: bool) -> tuple[str, ...]:
-        """The graph's inputs, in order."""
-        found = ["code", "sigma", "prompt"]
-        found += ["pooled", "size_ids"] * self.pooled
-        found += ["guidance"] * self.guidance
-        found += ["negative", *["negative_pooled"] * self.pooled, "cfg_scale"] * self.negative
-        found += ["image", "image_scale"] * self.image
-        if self.control == "fused":
-            found += ["control", "control_scale"]
-        if self.control == "residuals":
-            found += [f"residual_{i:02d}" for i in range(self.residuals)]
-        return (*found, *["adapters", "adapter_scale"] * adapters)
 
 
 class Denoise(nn.Module):
@@ -223,20 +195,20 @@ class Denoise(nn.Module):
         }
 
 
+def fuse(unet: nn.Module, pairs: Mapping[str, Pair], scale: float = 1.0) -> None:
+    """Add low-rank pairs to the weights for good: LoRAs that make a model a few-step one (LCM-LoRA,
+    Lightning, Hyper-SD) belong to the base and take no slot."""
+    for name, pair in pairs.items():
+        weight = cast(Tensor, unet.get_submodule(name).weight)
+        with torch.no_grad():
+            weight += scale * torch.from_numpy(change(pair)).reshape(weight.shape)
+
+
 def set_image_scale(unet: nn.Module, scale: Any) -> None:
     """How far an image prompt goes, for every cross-attention; a tensor while a graph is traced."""
     for processor in cast(Any, unet).attn_processors.values():  # diffusers has no types for it
         if hasattr(processor, "to_k_ip"):
             processor.scale = [scale] * len(processor.to_k_ip)
-
-
-def guidance_embedding(scale: float, length: int) -> NDArray[np.float32]:
-    """(1, length): the guidance scale of an LCM as its UNet takes it (Luo et al. 2023; diffusers'
-    get_guidance_scale_embedding)."""
-    half = length // 2
-    rates = np.exp(np.arange(half) * -(math.log(10000.0) / (half - 1)))
-    angles = (scale - 1) * 1000.0 * rates
-    return np.concatenate([np.sin(angles), np.cos(angles), np.zeros(length % 2)])[None].astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,64 @@
+"""CLIP text encoders: words to the embeddings that a UNet takes. Needs torch and transformers; off the frame
+path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import torch
+
+from vivant.engines.contract import EngineError
+from vivant.engines.diffusion.model import Model
+from vivant.engines.diffusion.prompts import Prompt
+
+# Any: tokenizers and text encoders are transformers', whose types are not followed
+Encoder = tuple[Any, Any]  # tokenizer and text model
+
+
+def load_encoders(model: Model) -> tuple[Encoder, ...]:
+    """A model's text encoders in float32, from safetensors alone."""
+    transformers = import_module("transformers")
+    found = []
+    for tokenizer, folder in model.text:
+        kind = _architecture(transformers, folder)
+        encoder = kind.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
+        )
+        words = transformers.CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True)
+        found.append((words, encoder.eval().requires_grad_(False)))
+    return tuple(found)
+
+
+def _architecture(transformers: Any, folder: Any) -> Any:
+    config = transformers.CLIPTextConfig.from_pretrained(folder, local_files_only=True)
+    return getattr(transformers, (config.architectures or ["CLIPTextModel"])[0])
+
+
+def embed(encoders: Sequence[Encoder], text: str) -> Prompt:
+    """One encoder: the last hidden state, normalised (SD 1.5, 2.1). Two: the last but one of both side by
+    side, and the second's projection as `pooled` (SDXL). Raises EngineError for a text that is too long."""
+    ids = [_ids(tokenizer, text) for tokenizer, _ in encoders]
+    with torch.inference_mode():
+        made = [
+            model(each, output_hidden_states=True) for (_, model), each in zip(encoders, ids, strict=True)
+        ]
+    if len(made) == 1:
+        return Prompt(made[0].last_hidden_state.numpy())
+    tokens = torch.cat([each.hidden_states[-2] for each in made], -1)
+    return Prompt(tokens.numpy(), made[1].text_embeds.numpy())
+
+
+def _ids(tokenizer: Any, text: str) -> torch.Tensor:
+    most = int(tokenizer.model_max_length)
+    length = len(tokenizer(text).input_ids)
+    if length > most:
+        raise EngineError(
+            f"the prompt '{text[:40]}...' is {length} tokens long, and {most} fit (two of them its ends). "
+            "Shorten it, or blend two prompts."
+        )
+    ids: torch.Tensor = tokenizer(
+        text, padding="max_length", max_length=most, truncation=True, return_tensors="pt"
+    ).input_ids
+    return ids
