@@ -22,11 +22,12 @@ from vivant.engines.field import PlaneField
 from vivant.engines.student import Student
 from vivant.runtime.condition import SMOOTH_ADDRESS, Condition
 from vivant.runtime.frames import U8, Controls, Frame, VivantError
+from vivant.runtime.rest import Rest
 from vivant.runtime.senses.performer import Performer
 
 FRAME_NS = 33_333_333  # of a camera at 30 Hz
 SMOOTH, HOLD = 0.5, 0.9  # as the parameters begin
-NOISE = 4.0  # grey levels, standard deviation: a small sensor in a dim room
+NOISE = 3.0  # grey levels, standard deviation: a small sensor in a room
 SETTLE = 20  # frames until a still room has come to rest
 STILL = 12  # frames that are compared after that
 TILE_PX = 192
@@ -61,7 +62,7 @@ class Step:
 
 def play(student: Student, frames: Sequence[U8], wish: Wish) -> Iterator[Step]:
     """The path of the show without its clock: condition, encode, denoise, planes, decode."""
-    condition, field = Condition(student.size_px), PlaneField(student.size_px, SEED)
+    condition, field, rest = Condition(student.size_px), PlaneField(student.size_px, SEED), Rest()
     asked = wish.controls(STRENGTH)
     controls = Controls(
         strength=asked.strength,
@@ -72,7 +73,7 @@ def play(student: Student, frames: Sequence[U8], wish: Wish) -> Iterator[Step]:
     )
     for serial, pixels in enumerate(frames):
         given, _ = condition.apply(Frame(pixels, serial, serial * FRAME_NS), controls)
-        latent = student.denoise(student.encode(given), controls)
+        latent = student.denoise(rest.settle(student.encode(given), SMOOTH), controls)
         planes = field.update(latent.guide, student.dress(controls), HOLD)
         picture = student.decode(latent, planes, controls)
         yield Step(given.copy(), planes[0].copy(), picture[..., :3].copy())

@@ -15,8 +15,9 @@ from vivant.engines.contract import Precision
 from vivant.engines.field import PlaneField
 from vivant.engines.student import Student
 from vivant.guardrails.guard import Guard
-from vivant.runtime.condition import Condition
+from vivant.runtime.condition import SMOOTH_ADDRESS, Condition
 from vivant.runtime.frames import STAGES, U8, Clock, Controls, Frame, Picture, Value, Verdict
+from vivant.runtime.rest import Rest
 from vivant.runtime.supervise import RENDER, STAGE
 
 LOG = logging.getLogger("vivant.render")
@@ -82,6 +83,7 @@ class Path:
             choice.threads,
             [File(name) for name in choice.adapters],
         )
+        self.rest = Rest()
         self.guard = Guard.load(*self.student.guard_file)
         self.planes = PlaneField(size_px, choice.seed)
         self._warm_up()
@@ -105,6 +107,7 @@ class Path:
         watch.leave()
         watch.enter("encode")
         latent = self.student.encode(pixels)
+        latent = self.rest.settle(latent, number(controls, SMOOTH_ADDRESS, 0.5))
         watch.leave()
         watch.enter("denoise")
         latent = self.student.denoise(latent, controls)

@@ -22,7 +22,7 @@ ALLOWED = {
     "guardrails": {"guardrails", "engines"},
     "runtime": {"runtime", "engines", "guardrails", "shaders", "scenes"},
     "cli": {"cli", "runtime", "engines", "guardrails", "distill"},
-    "distill": {"distill", "engines", "guardrails", "runtime.senses", "runtime.condition"},
+    "distill": {"distill", "engines", "guardrails", "runtime.senses", "runtime.condition", "runtime.rest"},
     "tools": {"tools", "runtime", "engines"},
     "shaders": set(),
     "scenes": set(),
