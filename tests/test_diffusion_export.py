@@ -125,6 +125,17 @@ def test_an_input_that_the_network_does_not_use_is_refused(tmp_path: Path) -> No
         write_graph(Half(), given, ("denoised",), tmp_path / "x.onnx")
 
 
+def test_weights_that_a_protobuf_cannot_hold_go_to_one_file_beside_it(tmp_path: Path) -> None:
+    decode, code = Decode(tiny.taesd()), torch.randn(1, 4, 8, 8)
+    with torch.inference_mode():
+        wanted = decode(code).numpy()
+    for _ in range(2):  # twice: nothing is left behind of the first
+        write_graph(decode, {"code": code}, decode.outputs, tmp_path / "decode.onnx", whole_bytes=1000)
+    assert {path.name for path in tmp_path.iterdir()} == {"decode.onnx", "decode.onnx.data"}
+    assert (tmp_path / "decode.onnx").stat().st_size < (tmp_path / "decode.onnx.data").stat().st_size
+    assert parity(tmp_path / "decode.onnx", {"code": code.numpy()}, wanted).most <= 1
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers and numpy 2
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_graphs_in_the_loop_are_a_pipeline_of_diffusers(count: int, graphs: Path) -> None:

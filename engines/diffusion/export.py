@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from vivant.engines.contract import EngineError
 from vivant.runtime.frames import Array
 
 OPSET = 17
+WHOLE_BYTES = 1_900_000_000  # a protobuf holds two gigabytes
 BYTE = 127.5  # half the range of a byte: frames are u8, networks take [-1, 1]
 AXES: Mapping[str, Mapping[int, str]] = {
     "frame": {1: "height", 2: "width"},
@@ -73,16 +75,40 @@ def code_scale(vae: Any) -> tuple[float, float]:  # diffusers has no types for i
     return float(vae.config.scaling_factor), float(getattr(vae.config, "shift_factor", None) or 0.0)
 
 
-def write_graph(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
-    """Write one float graph with symbolic height and width, and check it. `inputs` by name, in order."""
+def write_graph(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    path: Path,
+    whole_bytes: int = WHOLE_BYTES,
+) -> None:
+    """Write one float graph with symbolic height and width, and check it. `inputs` by name, in order. Above
+    `whole_bytes` the weights go to one file beside it, {path}.data. Raises EngineError for an input that the
+    network does not use."""
     import onnx
 
-    residual = {2: "residual_height", 3: "residual_width"}
-    own = {name: {axis: f"{name}_{side}" for axis, side in residual.items()} for name in (*inputs, *outputs)}
-    axes = {
-        name: dict(AXES.get(name, own[name] if name.startswith("residual_") else {}))
-        for name in (*inputs, *outputs)
-    }
+    with TemporaryDirectory(dir=path.parent) as scattered:  # the exporter puts large weights one by one
+        first = Path(scattered) / path.name
+        _export(module, inputs, outputs, first)
+        onnx.checker.check_model(str(first), full_check=False)
+        model = onnx.load(first)
+    large = model.ByteSize() > whole_bytes
+    data = path.with_name(f"{path.name}.data")
+    data.unlink(missing_ok=True)  # onnx would write behind what is there
+    onnx.save(model, path, save_as_external_data=large, location=data.name)
+    found = [each.name for each in model.graph.input]
+    if found != list(inputs):
+        lost = ", ".join(set(inputs) - set(found))
+        raise EngineError(f"{path}: the network does not use {lost}; leave it out of the wiring")
+
+
+def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
+    axes: dict[str, dict[int, str]] = {}
+    for name in (*inputs, *outputs):
+        if name.startswith("residual_"):
+            axes[name] = {2: f"{name}_height", 3: f"{name}_width"}
+        elif name in AXES:
+            axes[name] = dict(AXES[name])
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # sizes are traced as wanted; the newer exporter needs onnxscript
         torch.onnx.export(
@@ -91,15 +117,10 @@ def write_graph(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequen
             str(path),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={name: named for name, named in axes.items() if named},
+            dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )
-    onnx.checker.check_model(str(path), full_check=False)
-    found = [each.name for each in onnx.load(path, load_external_data=False).graph.input]
-    if found != list(inputs):
-        lost = ", ".join(set(inputs) - set(found))
-        raise EngineError(f"{path}: the network does not use {lost}; leave it out of the wiring")
 
 
 @dataclass(frozen=True, slots=True)

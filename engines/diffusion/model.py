@@ -110,6 +110,15 @@ def open_model(folder: Path, sampler: Kind | None = None, vae: Path | None = Non
     return Model(folder, unet, steps, sigmas, wiring, vae, autoencoder, text)
 
 
+def read_config(path: Path) -> Config:
+    """A configuration of an opened model. Raises EngineError."""
+    problems: list[str] = []
+    found = _config(path, problems)
+    if problems:
+        raise EngineError(problems[0].strip())
+    return found
+
+
 def _config(path: Path, problems: list[str]) -> Config:
     try:
         found = json.loads(path.read_text())

@@ -41,7 +41,12 @@ def all_sites(unet: nn.Module, attention_only: bool = False) -> tuple[Site, ...]
 
 
 class Slots:
-    """The adapters of one run, and the hooks that add them. `hold` before the network runs."""
+    """The adapters of one run, and the hooks that add them. `hold` before the network runs.
+
+    One slot of rank 16 at every layer costs 3.7 % of SD 1.5's multiply-accumulates, 2.4 % of SDXL's (cost).
+    In time, at SD 1.5's first widths (320, 640 channels, 32x32, one thread): 9 % on OpenVINO, 12 % on
+    onnxruntime.
+    """
 
     def __init__(self, unet: nn.Module, layout: Layout) -> None:
         self._lengths = [

@@ -1,0 +1,181 @@
+"""From a diffusers folder to a student's float graphs and the facts for its card. Needs torch and diffusers.
+
+INT8 follows with vivant.engines.diffusion.int8, from samples of a show.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from vivant.engines.contract import Part
+from vivant.engines.diffusion.bank import Layout
+from vivant.engines.diffusion.control import Control, add_image_prompt, residual_count
+from vivant.engines.diffusion.export import Decode, Encode, Parity, parity, write_graph
+from vivant.engines.diffusion.facts import Facts, PromptFacts, ResidualFacts, SamplerFacts, SlotFacts
+from vivant.engines.diffusion.load import load_controlnet, load_unet, load_vae
+from vivant.engines.diffusion.model import Model, read_config
+from vivant.engines.diffusion.unet import Denoise, all_sites
+
+NOISE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
+ZERO_SNR = "rescale_betas_zero_snr"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a student is to have besides its model. `rank` 0 is no adapters; `attention_only` keeps them out
+    of convolutions and feed-forward layers, at a fifth of the cost."""
+
+    slots: int = 1
+    rank: int = 16
+    attention_only: bool = False
+    negative: bool = False
+    fused: Mapping[Path, float] = field(default_factory=lambda: MappingProxyType({}))
+    controlnet: Path | None = None
+    control: Literal["fused", "residuals"] = "fused"
+    image_prompt: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The graphs that were written, by name, and how far each is from its network on random inputs."""
+
+    facts: Facts
+    graphs: Mapping[str, Path]
+    parity: Mapping[str, Parity]
+
+
+def write_float(model: Model, folder: Path, wanted: Wanted) -> Built:
+    """Write encode, denoise, decode (and control, for a ControlNet with an engine of its own) as
+    {part}.float.onnx. Raises EngineError for files that do not fit."""
+    unet, vae = load_unet(model, wanted.fused), load_vae(model)
+    if wanted.image_prompt is not None:
+        add_image_prompt(unet, wanted.image_prompt)
+    layout = (
+        Layout(all_sites(unet, wanted.attention_only), wanted.slots, wanted.rank) if wanted.rank else None
+    )
+    controlnet = load_controlnet(wanted.controlnet) if wanted.controlnet else None
+    facts = _facts(model, wanted, unet, layout, controlnet)
+    own = controlnet if facts.control == "fused" else None
+    encode, decode = Encode(vae), Decode(vae)
+    denoise = Denoise(unet, model.sigmas, facts.wiring, layout, own)
+    graphs: dict[str, Path] = {}
+    found: dict[str, Parity] = {}
+    parts: dict[Part, Encode | Decode | Denoise] = {"encode": encode, "denoise": denoise, "decode": decode}
+    for part, module in parts.items():
+        given, made = facts.specs(part, (facts.default_size, facts.default_size))
+        inputs = {spec.name: _example(spec.name, spec.shape) for spec in given}
+        graphs[part] = folder / f"{part}.float.onnx"
+        found[part] = _written(module, inputs, tuple(spec.name for spec in made), graphs[part])
+    if controlnet is not None and facts.control == "residuals":
+        control = Control(controlnet, model.sigmas, facts.wiring.pooled)
+        shapes = {
+            spec.name: spec.shape for spec in replaced(facts, "fused").specs("denoise", _square(facts))[0]
+        }
+        names = tuple(f"residual_{i:02d}" for i in range(len(facts.residuals)))
+        graphs["control"] = folder / "control.float.onnx"
+        inputs = {name: _example(name, shapes[name]) for name in control.names}
+        found["control"] = _written(control, inputs, names, graphs["control"])
+    return Built(facts, graphs, found)
+
+
+def replaced(facts: Facts, control: Literal["none", "fused"]) -> Facts:
+    """The same student with another kind of control."""
+    return facts.model_copy(update={"control": control, "residuals": ()})
+
+
+def _square(facts: Facts) -> tuple[int, int]:
+    return facts.default_size, facts.default_size
+
+
+def _written(module: nn.Module, inputs: Mapping[str, Tensor], outputs: tuple[str, ...], path: Path) -> Parity:
+    write_graph(module, inputs, outputs, path)
+    with torch.inference_mode():
+        made = module(*inputs.values())
+    wanted = (made if isinstance(made, tuple) else (made,))[-1]
+    given = {name: value.numpy() for name, value in inputs.items()}
+    return parity(path, given, wanted.numpy(), len(outputs) - 1)
+
+
+def _example(name: str, shape: tuple[int, ...]) -> Tensor:
+    if name == "frame":
+        return torch.randint(0, 256, shape, dtype=torch.uint8)
+    if name.endswith("scale") or name == "sigma":
+        return torch.ones(shape)
+    return torch.randn(shape) * (0.02 if name == "adapters" else 1.0)
+
+
+def _facts(
+    model: Model, wanted: Wanted, unet: nn.Module, layout: Layout | None, controlnet: nn.Module | None
+) -> Facts:
+    scheduler = read_config(model.folder / "scheduler" / "scheduler_config.json")
+    noise = {key: scheduler[key] for key in (*NOISE, ZERO_SNR) if scheduler.get(key) not in (None, False)}
+    encoders = [read_config(folder / "config.json") for _, folder in model.text]
+    ids = 6 * int(model.unet.get("addition_time_embed_dim") or 0)
+    pooled = int(model.unet["projection_class_embeddings_input_dim"]) - ids if model.wiring.pooled else None
+    image = (
+        unet.get_parameter("encoder_hid_proj.image_projection_layers.0.image_embeds.weight").shape[1]
+        if (wanted.image_prompt)
+        else None
+    )
+    files = [model.folder / "unet", model.vae, *filter(None, (wanted.controlnet, wanted.image_prompt))]
+    control = wanted.control if controlnet is not None else "none"
+    sampler = model.sampler
+    return Facts(
+        prediction=model.wiring.prediction,
+        boundary=model.wiring.boundary,
+        sampler=SamplerFacts(
+            kind=sampler.kind, grid=sampler.grid, eta=sampler.eta, ends_clean=sampler.ends_clean, noise=noise
+        ),
+        prompt=PromptFacts(
+            tokens=int(encoders[0]["max_position_embeddings"]),
+            width=int(model.unet["cross_attention_dim"]),
+            pooled=pooled,
+            encoders=weights_hash(folder for _, folder in model.text),
+        ),
+        guidance=model.unet.get("time_cond_proj_dim"),
+        negative=wanted.negative,
+        image=image,
+        control=control,
+        residuals=_residuals(model, controlnet) if controlnet is not None and control == "residuals" else (),
+        adapters=_slots(layout) if layout is not None else None,
+        size_multiple=model.size_multiple,
+        default_size=model.default_size,
+        base=weights_hash([*files, *wanted.fused], *map(str, wanted.fused.values())),
+    )
+
+
+def _slots(layout: Layout) -> SlotFacts:
+    sites = {site.name: (site.inputs, site.outputs, *site.kernel) for site in layout.sites}
+    return SlotFacts(slots=layout.slots, rank=layout.rank, sites=sites)
+
+
+def _residuals(model: Model, controlnet: nn.Module) -> tuple[ResidualFacts, ...]:
+    """From the order in which a UNet's blocks leave their outputs: the first layer, each block's layers and
+    its downsampler, the middle."""
+    widths, layers = model.unet["block_out_channels"], model.layers_per_block or 2
+    found = [ResidualFacts(channels=widths[0], stride=1)]
+    for index, width in enumerate(widths):
+        found += [ResidualFacts(channels=width, stride=2**index)] * layers
+        if index < len(widths) - 1:
+            found.append(ResidualFacts(channels=width, stride=2 ** (index + 1)))
+    found.append(ResidualFacts(channels=widths[-1], stride=2 ** (len(widths) - 1)))
+    assert len(found) == residual_count(controlnet)
+    return tuple(found)
+
+
+def weights_hash(places: Iterable[Path], *more: str) -> str:
+    """sha256 over the safetensors files in folders, and files, in their order, and what else counts."""
+    digest = hashlib.sha256("\n".join(more).encode())
+    for place in places:
+        for path in sorted(place.glob("*.safetensors")) if place.is_dir() else [place]:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
