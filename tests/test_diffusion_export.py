@@ -178,7 +178,4 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("graphs")
     model, layout = adapted("sd", Wiring())
     write_graph(model, tiny.tensors(model.names, layout), ("denoised",), folder / "denoise.float.onnx")
-    encode, decode = Encode(tiny.taesd()), Decode(tiny.taesd())
-    write_graph(encode, {"frame": frames(64)}, encode.outputs, folder / "encode.float.onnx")
-    write_graph(decode, {"code": torch.randn(1, 4, 8, 8)}, decode.outputs, folder / "decode.float.onnx")
     return folder

@@ -23,6 +23,7 @@ from vivant.engines.diffusion.bank import Bank, Layout, Pair, change, reduced  #
 from vivant.engines.diffusion.lora import read_lora  # noqa: E402
 from vivant.engines.diffusion.lora_names import original_names  # noqa: E402
 from vivant.engines.diffusion.steps import sigmas_of  # noqa: E402
+from vivant.engines.diffusion.text import fuse_text  # noqa: E402
 from vivant.engines.diffusion.unet import Denoise, all_sites  # noqa: E402
 from vivant.engines.diffusion.wiring import Wiring  # noqa: E402
 
@@ -208,6 +209,41 @@ def test_all_that_does_not_fit_is_said_at_once(layout: Layout, tmp_path: Path) -
     assert "6 problems" in text
     for part in ("DoRA", "LoHa", "nowhere", "only one half", "NaN", "down is (2, 5)"):
         assert part in text
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft and transformers 5
+@pytest.mark.parametrize("kohya", [False, True])
+def test_text_encoder_layers_change_the_prompt_as_peft_does(tmp_path: Path, kohya: bool) -> None:
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    encoders = [tiny.text_encoder(), tiny.text_encoder(second=True)]
+    tensors, wanted = {}, []
+    for number, (_, encoder) in enumerate(encoders):
+        worn = get_peft_model(
+            copy.deepcopy(encoder), LoraConfig(r=2, lora_alpha=2, target_modules=["q_proj"])
+        )
+        assert isinstance(worn, PeftModel)
+        for name, parameter in worn.named_parameters():
+            if "lora_" not in name:
+                continue
+            parameter.data = torch.randn_like(parameter)
+            layer = name.removeprefix("base_model.model.").replace(".default", "")
+            inside = "text_model." + layer.removeprefix("text_model.")
+            if kohya:
+                flat, _, half = (
+                    inside.replace("lora_A", "lora_down").replace("lora_B", "lora_up").rpartition(".lora")
+                )
+                key = f"lora_te{number + 1}_{flat.replace('.', '_')}.lora{half}"
+            else:
+                key = f"text_encoder{'_2' * number}.{inside}"
+            tensors[key] = parameter.data
+        wanted.append(worn.merge_and_unload())
+    save_file(tensors, tmp_path / "a.safetensors")
+    assert fuse_text(encoders, tmp_path / "a.safetensors", 1.0) == 4
+    ids = torch.tensor([[54, 1, 2, 3, 55]])
+    for (_, made), other in zip(encoders, wanted, strict=True):
+        with torch.inference_mode():
+            torch.testing.assert_close(made(ids)[0], other(ids)[0], atol=1e-5, rtol=1e-5)
 
 
 def test_text_encoder_layers_are_counted_and_pickles_are_not_opened(layout: Layout, tmp_path: Path) -> None:

@@ -207,6 +207,11 @@ def test_a_file_that_is_no_image_prompt_is_refused(tmp_path: Path) -> None:
     save_file({"other.weight": torch.zeros(2)}, tmp_path / "x.safetensors")
     with pytest.raises(EngineError, match=r"no IP-Adapter: it holds other\.weight"):
         add_image_prompt(tiny.unet(), tmp_path / "x.safetensors")
+    save_file(
+        {"image_proj.latents": torch.zeros(2), "ip_adapter.1": torch.zeros(2)}, tmp_path / "x.safetensors"
+    )
+    with pytest.raises(EngineError, match="IP-Adapter Plus or FaceID"):
+        add_image_prompt(tiny.unet(), tmp_path / "x.safetensors")
 
 
 def test_two_slots_of_rank_16_cost_less_than_12_percent_of_sd_15() -> None:

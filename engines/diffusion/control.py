@@ -65,6 +65,10 @@ def add_image_prompt(unet: nn.Module, path: Path) -> None:
         parts[part][rest] = torch.from_numpy(np.array(tensor))
     if not all(parts.values()):
         raise EngineError(f"{path} is no IP-Adapter: image_proj.* and ip_adapter.* are both needed")
+    if "proj.weight" not in parts["image_proj"]:
+        raise EngineError(
+            f"{path} takes more of a picture than one embedding (IP-Adapter Plus or FaceID); use a plain one"
+        )
     try:
         cast(Any, unet)._load_ip_adapter_weights([parts], low_cpu_mem_usage=False)
     except (RuntimeError, KeyError, ValueError) as error:

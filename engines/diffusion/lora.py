@@ -46,7 +46,7 @@ _REFUSED = {
     "diff": "it holds whole differences, not low-rank pairs",
     "lora_bias": "biases have no slot",
 }
-_TEXT = re.compile(r"^(?:text_encoder(?:_\d)?\.|lora_te\d?_|te\d?_)")
+_TEXT = re.compile(r"^(?:text_encoder(?P<diffusers>_\d)?\.|lora_te(?P<kohya>\d)?_)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,28 @@ def read_pairs(path: Path, sites: Sequence[Site], layers_per_block: int | None =
     pairs, _, problems = _read(path, sites, layers_per_block)
     _refuse(path, problems)
     return pairs
+
+
+def read_text_pairs(path: Path, sites: Sequence[Site], encoder: int = 0) -> dict[str, Pair]:
+    """The pairs in `path` for the first (0) or second (1) text encoder, whose linear layers are `sites`;
+    empty when it has none. They change prompts, which are made off the frame path, and need no slot. Raises
+    EngineError as read_lora."""
+    tensors, metadata = opened(path)
+    inner = "text_model." if any(site.name.startswith("text_model.") for site in sites) else ""
+    own = {}
+    for key, tensor in tensors.items():
+        match = _TEXT.match(key.removeprefix("base_model.model."))
+        if match is not None and ("2" in (match["diffusers"] or match["kohya"] or "")) == bool(encoder):
+            rest = key.removeprefix("base_model.model.")[match.end() :]
+            own[inner + rest.removeprefix("text_model.").removeprefix("text_model_")] = tensor
+    problems: list[str] = []
+    found, _ = _sorted(own, sites, None, problems)
+    scaling = _scaling(path, metadata, f"text_encoder{'_2' * bool(encoder)}.")
+    pairs = {
+        site.name: _pair(site, found[site.name], scaling, problems) for site in sites if site.name in found
+    }
+    _refuse(path, problems)
+    return {name: pair for name, pair in pairs.items() if pair is not None}
 
 
 def _read(path: Path, sites: Sequence[Site], layers: int | None) -> tuple[dict[str, Pair], int, list[str]]:
@@ -193,7 +215,7 @@ class _Scaling:
         return alpha / (math.sqrt(rank) if self.rooted else rank)
 
 
-def _scaling(path: Path, metadata: Mapping[str, str]) -> _Scaling:
+def _scaling(path: Path, metadata: Mapping[str, str], part: str = "unet.") -> _Scaling:
     """From the file's own metadata (diffusers), or adapter_config.json beside it (PEFT)."""
     beside = path.parent / "adapter_config.json"
     text = metadata.get("lora_adapter_metadata")
@@ -203,7 +225,7 @@ def _scaling(path: Path, metadata: Mapping[str, str]) -> _Scaling:
         entries = json.loads(text) if text else {}
     except (OSError, ValueError) as error:
         raise EngineError(f"{path}: what it says of its alpha cannot be read ({error})") from error
-    plain = {str(key).removeprefix("unet."): value for key, value in entries.items()}
+    plain = {str(key).removeprefix(part): value for key, value in entries.items()}
     alpha = plain.get("lora_alpha")
     return _Scaling(
         None if alpha is None else float(alpha),

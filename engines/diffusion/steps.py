@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -44,8 +45,9 @@ class Step:
     then: float
 
 
-Advance = Callable[[F32, F32, Step, F32], F32]
-"""(x, denoised, step, fresh noise) -> x at step.then."""
+Fresh = Callable[[], F32]
+Advance = Callable[[F32, F32, Step, Fresh], F32]
+"""(x, denoised, step, what gives fresh noise) -> x at step.then."""
 
 
 def sigmas_of(scheduler: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -104,32 +106,32 @@ def schedule(sampler: Sampler, sigmas: NDArray[np.float64], steps: int, strength
     return tuple(found)
 
 
-def euler(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
+def euler(x: F32, denoised: F32, step: Step, fresh: Fresh) -> F32:
     """Along the line through the denoised code (Karras et al. 2022, algorithm 1); DDIM with eta = 0."""
     share = np.float32(step.then / step.sigma)
     after: F32 = x * share + denoised * (1 - share)
     return after
 
 
-def euler_ancestral(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
+def euler_ancestral(x: F32, denoised: F32, step: Step, fresh: Fresh) -> F32:
     """Euler's method below `then`, and back up to it with fresh noise (k-diffusion)."""
     rise = math.sqrt(step.then**2 * (step.sigma**2 - step.then**2)) / step.sigma
     share = np.float32(math.sqrt(step.then**2 - rise**2) / step.sigma)
-    after: F32 = x * share + denoised * (1 - share) + noise * np.float32(rise)
+    after: F32 = x * share + denoised * (1 - share) + fresh() * np.float32(rise)
     return after
 
 
-def lcm(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
+def lcm(x: F32, denoised: F32, step: Step, fresh: Fresh) -> F32:
     """Fresh noise on the denoised code (Luo et al. 2023, "Latent Consistency Models", algorithm 3)."""
-    return denoised + noise * np.float32(step.then)
+    return denoised + fresh() * np.float32(step.then)
 
 
-def tcd(x: F32, denoised: F32, step: Step, noise: F32) -> F32:
+def tcd(x: F32, denoised: F32, step: Step, fresh: Fresh) -> F32:
     """Along the line to `middle`, then fresh noise up to `then` (Zheng et al. 2024, "Trajectory Consistency
     Distillation", strategic stochastic sampling)."""
     share = np.float32(step.middle / step.sigma)
     rise = math.sqrt(step.then**2 - step.middle**2)
-    after: F32 = x * share + denoised * (1 - share) + noise * np.float32(rise)
+    after: F32 = x * share + denoised * (1 - share) + fresh() * np.float32(rise)
     return after
 
 
@@ -153,9 +155,9 @@ def img2img(
     at the start, i is what step i adds again."""
     x = clean + noise(0) * np.float32(steps[0].sigma)
     for index, step in enumerate(steps[:-1], 1):
-        x = advance(x, model(x, step.sigma), step, noise(index))
+        x = advance(x, model(x, step.sigma), step, partial(noise, index))
     last = steps[-1]
     denoised = model(x, last.sigma)
     if last.then == 0.0:
         return denoised
-    return euler(x, denoised, last, x) * np.float32(1 / math.sqrt(1 + last.then**2))
+    return euler(x, denoised, last, partial(noise, 0)) * np.float32(1 / math.sqrt(1 + last.then**2))

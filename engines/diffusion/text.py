@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from vivant.engines.contract import EngineError
+from vivant.engines.diffusion.lora import read_text_pairs
 from vivant.engines.diffusion.model import Model
 from vivant.engines.diffusion.prompts import Prompt
+from vivant.engines.diffusion.unet import all_sites, fuse
 
 # Any: tokenizers and text encoders are transformers', whose types are not followed
 Encoder = tuple[Any, Any]  # tokenizer and text model
@@ -34,6 +37,17 @@ def load_encoders(model: Model) -> tuple[Encoder, ...]:
 def _architecture(transformers: Any, folder: Any) -> Any:
     config = transformers.CLIPTextConfig.from_pretrained(folder, local_files_only=True)
     return getattr(transformers, (config.architectures or ["CLIPTextModel"])[0])
+
+
+def fuse_text(encoders: Sequence[Encoder], path: Path, scale: float) -> int:
+    """Add what a LoRA file has for the text encoders to their weights, and say how many layers that were.
+    Prompts made after it have a hash of their own: give the file's and `scale` to prompts.kept."""
+    count = 0
+    for number, (_, encoder) in enumerate(encoders):
+        pairs = read_text_pairs(path, all_sites(encoder), number)
+        fuse(encoder, pairs, scale)
+        count += len(pairs)
+    return count
 
 
 def embed(encoders: Sequence[Encoder], text: str) -> Prompt:

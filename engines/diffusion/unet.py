@@ -200,11 +200,11 @@ class Denoise(nn.Module):
         }
 
 
-def fuse(unet: nn.Module, pairs: Mapping[str, Pair], scale: float = 1.0) -> None:
+def fuse(network: nn.Module, pairs: Mapping[str, Pair], scale: float = 1.0) -> None:
     """Add low-rank pairs to the weights for good: LoRAs that make a model a few-step one (LCM-LoRA,
     Lightning, Hyper-SD) belong to the base and take no slot."""
     for name, pair in pairs.items():
-        weight = cast(Tensor, unet.get_submodule(name).weight)
+        weight = cast(Tensor, network.get_submodule(name).weight)
         with torch.no_grad():
             weight += scale * torch.from_numpy(change(pair)).reshape(weight.shape)
 
