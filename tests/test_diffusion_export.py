@@ -49,7 +49,7 @@ def test_encode_and_decode_graphs_are_the_autoencoder(vae: Any, tmp_path: Path) 
     assert code.shape == (1, 4, 12, 12) and picture.shape == (1, 96, 96, 4) and picture.dtype == torch.uint8
     assert (picture[..., 3] == 255).all() and float(picture[..., :3].float().std()) > 1
     found = parity(tmp_path / "encode.onnx", {"frame": frames(96).numpy()}, code.numpy())
-    assert found.most < 1e-4 * max(1.0, float(code.abs().max()))
+    assert found.psnr_db > 100  # measured: 156
     write_graph(decode, {"code": torch.randn(1, 4, 8, 8)}, decode.outputs, tmp_path / "decode.onnx")
     found = parity(tmp_path / "decode.onnx", {"code": code.numpy()}, picture.numpy())
     assert found.most <= 1  # a value between two bytes may round either way
@@ -80,7 +80,7 @@ def test_denoise_graphs_are_the_network_at_every_size(kind: str, wiring: Wiring,
     with torch.inference_mode():
         wanted = model(*given.values())
     found = parity(tmp_path / "denoise.onnx", tiny.as_arrays(given), wanted.numpy())
-    assert found.most < 1e-4 * max(1.0, float(wanted.abs().max()))  # float32 in another order
+    assert found.psnr_db > 100  # measured: 140 to 144
 
 
 def test_controlnet_and_image_prompt_graphs_are_the_networks(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_controlnet_and_image_prompt_graphs_are_the_networks(tmp_path: Path) -> 
         residuals = own(*given.values())
     for index, residual in enumerate(residuals):
         found = parity(tmp_path / "control.onnx", tiny.as_arrays(given), residual.numpy(), index)
-        assert found.most < 1e-4 * max(1.0, float(residual.abs().max()))
+        assert found.psnr_db > 100  # measured: 139
     model = Denoise(unet, SIGMAS, Wiring(image=True, control="residuals", residuals=count))
     more = tiny.tensors(model.names) | dict(zip(names, residuals, strict=True))
     more = {name: more[name].clone() for name in model.names}
@@ -105,14 +105,14 @@ def test_controlnet_and_image_prompt_graphs_are_the_networks(tmp_path: Path) -> 
     with torch.inference_mode():
         wanted = model(*more.values())
     found = parity(tmp_path / "denoise.onnx", tiny.as_arrays(more), wanted.numpy())
-    assert found.most < 1e-4 * max(1.0, float(wanted.abs().max()))
+    assert found.psnr_db > 100  # measured: 140 to 144
     fused = Denoise(unet, SIGMAS, Wiring(image=True, control="fused"), controlnet=net)
     both = tiny.tensors(fused.names)
     write_graph(fused, both, ("denoised",), tmp_path / "fused.onnx")
     with torch.inference_mode():
         wanted = fused(*both.values())
     found = parity(tmp_path / "fused.onnx", tiny.as_arrays(both), wanted.numpy())
-    assert found.most < 1e-4 * max(1.0, float(wanted.abs().max()))
+    assert found.psnr_db > 100  # measured: 140 to 144
 
 
 def test_an_input_that_the_network_does_not_use_is_refused(tmp_path: Path) -> None:
