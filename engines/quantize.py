@@ -18,6 +18,7 @@ import numpy as np
 
 from vivant.runtime.frames import Array, VivantError
 
+WHOLE_BYTES = 1_900_000_000  # a protobuf holds two gigabytes
 LINEAR = ("MatMul", "Gemm")  # what linear layers become; a house student's stay float
 
 
@@ -60,7 +61,15 @@ def calibrate(
         raise QuantizeError(f"{float_onnx}: no calibration samples; give at least one set of inputs")
     with TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(float_onnx, prepared, skip_symbolic_shape=True)
+        large = data_file(float_onnx).exists()
+        quant_pre_process(
+            float_onnx,
+            prepared,
+            skip_symbolic_shape=True,
+            save_as_external_data=large,
+            all_tensors_to_one_file=large,
+            external_data_location="prepared.data" if large else None,
+        )
         model = onnx.load(prepared)
     seen = onnx.ModelProto()
     seen.CopyFrom(model)
@@ -72,7 +81,9 @@ def calibrate(
     seen.graph.output.extend(
         onnx.ValueInfoProto(name=name) for name in wanted if name not in inputs | already
     )
-    session = onnxruntime.InferenceSession(seen.SerializeToString(), providers=["CPUExecutionProvider"])
+    with TemporaryDirectory() as folder:
+        save(seen, Path(folder) / "seen.onnx")
+        session = onnxruntime.InferenceSession(Path(folder) / "seen.onnx", providers=["CPUExecutionProvider"])
     reached: dict[str, list[dict[str, tuple[float, float]]]] = {}
     entering = {node.input[0] for node in model.graph.node if node.op_type == "Conv"}
     channels: dict[str, list[Array]] = {name: [] for name in entering}
@@ -155,8 +166,22 @@ def quantize(
     rectify_once(quantized)
     leave_unrounded(quantized)
     drop_unused(quantized)
-    onnx.checker.check_model(quantized)
-    onnx.save(quantized, int8_onnx)
+    save(quantized, int8_onnx)
+    onnx.checker.check_model(str(int8_onnx))
+
+
+def save(model: Any, path: Path, whole_bytes: int = WHOLE_BYTES) -> None:  # onnx.ModelProto
+    """Write a graph; above `whole_bytes` its weights go to one file beside it (data_file)."""
+    import onnx
+
+    data_file(path).unlink(missing_ok=True)  # onnx would write behind what is there
+    large = model.ByteSize() > whole_bytes
+    onnx.save(model, path, save_as_external_data=large, location=data_file(path).name)
+
+
+def data_file(path: Path) -> Path:
+    """Where the weights of a graph lie that is too large to hold them."""
+    return path.with_name(f"{path.name}.data")
 
 
 def correct_biases(model: Any, means: Mapping[str, Array], names: Collection[str]) -> None:

@@ -18,10 +18,12 @@ from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.diffusion.bank import Layout  # noqa: E402
 from vivant.engines.diffusion.control import Control, add_image_prompt, residual_count  # noqa: E402
 from vivant.engines.diffusion.export import Decode, Encode, parity, write_graph  # noqa: E402
+from vivant.engines.diffusion.int8 import write_int8  # noqa: E402
 from vivant.engines.diffusion.noise import noise  # noqa: E402
 from vivant.engines.diffusion.steps import ADVANCE, Sampler, img2img, schedule, sigmas_of  # noqa: E402
 from vivant.engines.diffusion.unet import Denoise, all_sites  # noqa: E402
 from vivant.engines.diffusion.wiring import Wiring  # noqa: E402
+from vivant.engines.quantize import data_file  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SIGMAS = sigmas_of(tiny.SD)
@@ -127,13 +129,16 @@ def test_an_input_that_the_network_does_not_use_is_refused(tmp_path: Path) -> No
 
 def test_weights_that_a_protobuf_cannot_hold_go_to_one_file_beside_it(tmp_path: Path) -> None:
     decode, code = Decode(tiny.taesd()), torch.randn(1, 4, 8, 8)
+    path = tmp_path / "decode.onnx"
     with torch.inference_mode():
         wanted = decode(code).numpy()
     for _ in range(2):  # twice: nothing is left behind of the first
-        write_graph(decode, {"code": code}, decode.outputs, tmp_path / "decode.onnx", whole_bytes=1000)
-    assert {path.name for path in tmp_path.iterdir()} == {"decode.onnx", "decode.onnx.data"}
-    assert (tmp_path / "decode.onnx").stat().st_size < (tmp_path / "decode.onnx.data").stat().st_size
-    assert parity(tmp_path / "decode.onnx", {"code": code.numpy()}, wanted).most <= 1
+        write_graph(decode, {"code": code}, decode.outputs, path, whole_bytes=1000)
+    assert {each.name for each in tmp_path.iterdir()} == {"decode.onnx", "decode.onnx.data"}
+    assert path.stat().st_size < data_file(path).stat().st_size
+    assert parity(path, {"code": code.numpy()}, wanted).most <= 1
+    write_int8(path, [{"code": code.numpy()}], tmp_path / "decode.int8.onnx")
+    assert parity(tmp_path / "decode.int8.onnx", {"code": code.numpy()}, wanted).psnr_db > 30
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # diffusers and numpy 2

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from vivant.engines.contract import EngineError
+from vivant.engines.quantize import WHOLE_BYTES, save
 from vivant.runtime.frames import Array
 
 OPSET = 17
-WHOLE_BYTES = 1_900_000_000  # a protobuf holds two gigabytes
 BYTE = 127.5  # half the range of a byte: frames are u8, networks take [-1, 1]
 AXES: Mapping[str, Mapping[int, str]] = {
     "frame": {1: "height", 2: "width"},
@@ -82,9 +82,9 @@ def write_graph(
     path: Path,
     whole_bytes: int = WHOLE_BYTES,
 ) -> None:
-    """Write one float graph with symbolic height and width, and check it. `inputs` by name, in order. Above
-    `whole_bytes` the weights go to one file beside it, {path}.data. Raises EngineError for an input that the
-    network does not use."""
+    """Write one float graph with symbolic height and width, checked. `inputs` by name, in order;
+    `whole_bytes` as in vivant.engines.quantize.save. Raises EngineError for an input that the network does
+    not use."""
     import onnx
 
     with TemporaryDirectory(dir=path.parent) as scattered:  # the exporter puts large weights one by one
@@ -92,14 +92,11 @@ def write_graph(
         _export(module, inputs, outputs, first)
         onnx.checker.check_model(str(first), full_check=False)
         model = onnx.load(first)
-    large = model.ByteSize() > whole_bytes
-    data = path.with_name(f"{path.name}.data")
-    data.unlink(missing_ok=True)  # onnx would write behind what is there
-    onnx.save(model, path, save_as_external_data=large, location=data.name)
     found = [each.name for each in model.graph.input]
     if found != list(inputs):
         lost = ", ".join(set(inputs) - set(found))
         raise EngineError(f"{path}: the network does not use {lost}; leave it out of the wiring")
+    save(model, path, whole_bytes)
 
 
 def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
