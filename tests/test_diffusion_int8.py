@@ -77,6 +77,21 @@ def test_denoise_in_int8_stays_near_the_float_graph_and_keeps_what_adapters_do(
         assert np.abs(kept - effect).mean() < 0.2 * np.abs(effect).mean()  # measured: 0.07 to 0.14
 
 
+def test_openvino_runs_both_graphs_with_adapters(made: tuple[Denoise, Layout, Path]) -> None:
+    import openvino
+
+    model, layout, folder = made
+    inputs = sample(model, layout, 19)
+    core = openvino.Core()
+    plain = run(folder / "float.onnx", inputs)
+    for kind, least_db in (("float", 100), ("int8", 33)):  # measured: 139 and 46
+        graph = core.read_model(folder / f"{kind}.onnx")
+        graph.reshape({name: value.shape for name, value in inputs.items()})
+        compiled = core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        found = compared(compiled(inputs)[0], plain)
+        assert found.psnr_db > least_db
+
+
 def test_adapters_attention_and_the_embedding_of_time_stay_in_float(
     made: tuple[Denoise, Layout, Path],
 ) -> None:

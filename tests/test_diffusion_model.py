@@ -49,6 +49,21 @@ def test_a_folder_is_opened_as_what_it_is(folders: dict[str, tuple[Any, Path]], 
     assert (model.size_multiple, model.default_size, model.layers_per_block) == (16, 64, 1)
     lcm = open_model(folders[kind][1], sampler="lcm")
     assert lcm.sampler == Sampler("lcm", grid=50) and lcm.wiring.boundary == 10.0
+    dmd2 = open_model(folders[kind][1], sampler=Sampler("lcm"))
+    times = [step.timestep for step in schedule(dmd2.sampler, dmd2.sigmas, 4, strength=1.0)]
+    assert times == [999, 749, 499, 249]  # what it was distilled on (Yin et al. 2024)
+
+
+def test_half_precision_weights_are_read_where_there_are_no_others(
+    folders: dict[str, tuple[Any, Path]], tmp_path: Path
+) -> None:
+    pipeline, _ = folders["sd"]
+    pipeline.save_pretrained(tmp_path, variant="fp16")
+    model = open_model(tmp_path)
+    weight = load_unet(model).get_parameter("conv_in.weight")
+    torch.testing.assert_close(weight, pipeline.unet.conv_in.weight)
+    made = embed(load_encoders(model), "a")
+    np.testing.assert_allclose(made.tokens, embed(load_encoders(open_model(folders["sd"][1])), "a").tokens)
 
 
 @pytest.mark.parametrize("kind", ["sd", "sdxl"])

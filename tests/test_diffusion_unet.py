@@ -48,9 +48,17 @@ def plain(unet: Any, given: dict[str, Any], **more: Any) -> Any:
     return unet(code, time, given["prompt"], return_dict=False, **more)[0]
 
 
+SHAPES: dict[str, dict[str, Any]] = {
+    "SD 1.5": {},
+    "SD 2.1": {"use_linear_projection": True, "attention_head_dim": (2, 4)},
+    "SDXS": {"mid_block_type": None, "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D")},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
-def test_the_contract_is_the_network_in_k_diffusions_scale(prediction: Any) -> None:
-    unet = tiny.unet()
+def test_the_contract_is_the_network_in_k_diffusions_scale(prediction: Any, shape: str) -> None:
+    unet = tiny.unet(**SHAPES[shape])
     model = Denoise(unet, SIGMAS, Wiring(prediction))
     given = tiny.tensors(model.names)
     made = model(*given.values())

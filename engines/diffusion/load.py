@@ -33,13 +33,17 @@ def load_controlnet(folder: Path) -> nn.Module:
 
 def _loaded(name: str, folder: Path) -> nn.Module:
     kind: Any = getattr(import_module("diffusers"), name)  # types of diffusers are not followed
-    variant = "fp16" if not any(_plain(folder)) else None
     network: nn.Module = kind.from_pretrained(
-        folder, use_safetensors=True, local_files_only=True, torch_dtype=torch.float32, variant=variant
+        folder,
+        use_safetensors=True,
+        local_files_only=True,
+        torch_dtype=torch.float32,
+        variant=variant(folder),
     )
     return network.eval().requires_grad_(False)
 
 
-def _plain(folder: Path) -> list[Path]:
-    """Weights that are not a half precision variant of others."""
-    return [path for path in folder.glob("*.safetensors") if ".fp16." not in path.name]
+def variant(folder: Path) -> str | None:
+    """Half precision weights are read where there are no others."""
+    names = [path.name for path in folder.glob("*.safetensors")]
+    return "fp16" if names and all(".fp16." in name for name in names) else None

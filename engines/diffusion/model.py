@@ -72,9 +72,10 @@ class Model:
         return PIXELS * int(side if isinstance(side, int) else side[0])
 
 
-def open_model(folder: Path, sampler: Kind | None = None, vae: Path | None = None) -> Model:
-    """`sampler` where the model's own scheduler is not what its few steps were distilled for (an LCM-LoRA on
-    a plain model); `vae` another autoencoder's folder (TAESD). Raises EngineError with all problems."""
+def open_model(folder: Path, sampler: Kind | Sampler | None = None, vae: Path | None = None) -> Model:
+    """`sampler` where the model's own scheduler is not what its few steps were distilled for: "lcm" for an
+    LCM-LoRA on a plain model, Sampler("lcm") without a grid for DMD2, Sampler("tcd", 50, 1.0, False) for
+    Hyper-SD. `vae` is another autoencoder's folder (TAESD). Raises EngineError with all problems."""
     problems: list[str] = []
     index = _config(folder / "model_index.json", problems)
     unet = _config(folder / "unet" / "config.json", problems) if index else {}
@@ -82,7 +83,7 @@ def open_model(folder: Path, sampler: Kind | None = None, vae: Path | None = Non
         _check_unet(index, unet, problems)
         _check_weights(folder / "unet", problems)
     scheduler = _config(folder / "scheduler" / "scheduler_config.json", problems) if index else {}
-    steps = _sampler(scheduler, sampler, problems) if scheduler else Sampler("euler")
+    steps = sampler if isinstance(sampler, Sampler) else _sampler(scheduler, sampler, problems)
     prediction = PREDICTIONS.get(scheduler.get("prediction_type", "epsilon"))
     if prediction is None:
         problems.append(f"  scheduler: prediction_type '{scheduler['prediction_type']}' is not known")
@@ -194,6 +195,8 @@ def _text(folder: Path, index: Config, count: int, problems: list[str]) -> tuple
 
 
 def _sampler(scheduler: Config, asked: Kind | None, problems: list[str]) -> Sampler:
+    if not scheduler:
+        return Sampler("euler")  # that it is missing has been said
     name = str(scheduler.get("_class_name", "nothing"))
     kind = asked or SCHEDULERS.get(name)
     if kind is None or kind not in ADVANCE:

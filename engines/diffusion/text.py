@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from vivant.engines.contract import EngineError
+from vivant.engines.diffusion.load import variant
 from vivant.engines.diffusion.lora import read_text_pairs
 from vivant.engines.diffusion.model import Model
 from vivant.engines.diffusion.prompts import Prompt
@@ -27,7 +28,11 @@ def load_encoders(model: Model) -> tuple[Encoder, ...]:
     for tokenizer, folder in model.text:
         kind = _architecture(transformers, folder)
         encoder = kind.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            variant=variant(folder),
         )
         words = transformers.CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True)
         found.append((words, encoder.eval().requires_grad_(False)))
