@@ -21,7 +21,7 @@ from vivant.engines.diffusion.model import open_model  # noqa: E402
 from vivant.engines.diffusion.steps import ADVANCE, Sampler, img2img, schedule  # noqa: E402
 from vivant.engines.diffusion.text import embed, load_encoders  # noqa: E402
 from vivant.engines.diffusion.unet import Denoise  # noqa: E402
-from vivant.engines.diffusion.wiring import Wiring, size_ids  # noqa: E402
+from vivant.engines.diffusion.wiring import Wiring, guidance_embedding, size_ids  # noqa: E402
 
 pytestmark = [
     pytest.mark.torch,
@@ -115,6 +115,51 @@ def test_pictures_are_those_of_the_pipeline(
         generator=torch.manual_seed(11),
         output_type="np",
         **sizes,
+    ).images[0]
+    off = np.abs(picture.astype(np.float32) - wanted * 255)
+    assert wanted.std() > 0.02 and off.max() < 0.6  # half a byte is rounded away
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_pictures_of_an_lcm_are_those_of_its_pipeline(
+    folders: dict[str, tuple[Any, Path]], tmp_path: Path, count: int
+) -> None:
+    """Guidance as an embedding, the boundary condition, fresh noise between steps, timesteps on its grid."""
+    from diffusers import LatentConsistencyModelImg2ImgPipeline, LCMScheduler
+
+    parts = {k: v for k, v in folders["sd"][0].components.items() if k not in ("unet", "scheduler")}
+    pipeline = LatentConsistencyModelImg2ImgPipeline(
+        **parts,
+        unet=tiny.unet(time_cond_proj_dim=12),
+        scheduler=LCMScheduler(**tiny.SD),
+        requires_safety_checker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.save_pretrained(tmp_path)
+    model = open_model(tmp_path)
+    assert model.wiring == Wiring(boundary=10.0, guidance=True) and model.sampler == Sampler("lcm", grid=50)
+    denoise = Denoise(load_unet(model), model.sigmas, model.wiring)
+    prompt = torch.from_numpy(embed(load_encoders(model), "a fox").tokens)
+    guidance = torch.from_numpy(guidance_embedding(3.0, 12))
+    draw = torch.manual_seed(11)
+    noises = [torch.randn(1, 4, 8, 8, generator=draw).numpy() for _ in range(count + 1)]
+    frame = np.random.default_rng(4).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+
+    def run(x: Any, sigma: float) -> Any:
+        return denoise(torch.from_numpy(x), torch.tensor([[sigma]]), prompt, guidance).numpy()
+
+    clean = Encode(load_vae(model))(torch.from_numpy(frame)).numpy()
+    steps = schedule(model.sampler, model.sigmas, count, strength=0.5)
+    code = img2img(run, clean, steps, ADVANCE[model.sampler.kind], lambda i: noises[i])
+    picture = Decode(load_vae(model))(torch.from_numpy(code)).numpy()[0, ..., :3]
+    wanted = pipeline(
+        "a fox",
+        image=torch.from_numpy(frame).permute(0, 3, 1, 2) / 255,
+        strength=0.5,
+        num_inference_steps=count,
+        guidance_scale=3.0,
+        generator=torch.manual_seed(11),
+        output_type="np",
     ).images[0]
     off = np.abs(picture.astype(np.float32) - wanted * 255)
     assert wanted.std() > 0.02 and off.max() < 0.6  # half a byte is rounded away
