@@ -15,11 +15,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vivant.engines.contract import Part
 from vivant.engines.diffusion.bank import Layout
 from vivant.engines.diffusion.control import Control, add_image_prompt, residual_count
 from vivant.engines.diffusion.export import Decode, Encode, Parity, parity, write_graph
-from vivant.engines.diffusion.facts import Facts, PromptFacts, ResidualFacts, SamplerFacts, SlotFacts
+from vivant.engines.diffusion.facts import Facts, PromptFacts, ResidualFacts, SamplerFacts, SlotFacts, Specs
 from vivant.engines.diffusion.load import load_controlnet, load_unet, load_vae
 from vivant.engines.diffusion.model import Model, read_config
 from vivant.engines.diffusion.unet import Denoise, all_sites
@@ -64,44 +63,29 @@ def write_float(model: Model, folder: Path, wanted: Wanted) -> Built:
     controlnet = load_controlnet(wanted.controlnet) if wanted.controlnet else None
     facts = _facts(model, wanted, unet, layout, controlnet)
     own = controlnet if facts.control == "fused" else None
-    encode, decode = Encode(vae), Decode(vae)
-    denoise = Denoise(unet, model.sigmas, facts.wiring, layout, own)
-    graphs: dict[str, Path] = {}
-    found: dict[str, Parity] = {}
-    parts: dict[Part, Encode | Decode | Denoise] = {"encode": encode, "denoise": denoise, "decode": decode}
-    for part, module in parts.items():
-        given, made = facts.specs(part, (facts.default_size, facts.default_size))
-        inputs = {spec.name: _example(spec.name, spec.shape) for spec in given}
-        graphs[part] = folder / f"{part}.float.onnx"
-        found[part] = _written(module, inputs, tuple(spec.name for spec in made), graphs[part])
+    size_px = (facts.default_size, facts.default_size)
+    parts: dict[str, tuple[nn.Module, tuple[Specs, Specs]]] = {
+        "encode": (Encode(vae), facts.specs("encode", size_px)),
+        "denoise": (Denoise(unet, model.sigmas, facts.wiring, layout, own), facts.specs("denoise", size_px)),
+        "decode": (Decode(vae), facts.specs("decode", size_px)),
+    }
     if controlnet is not None and facts.control == "residuals":
         control = Control(controlnet, model.sigmas, facts.wiring.pooled)
-        shapes = {
-            spec.name: spec.shape for spec in replaced(facts, "fused").specs("denoise", _square(facts))[0]
-        }
-        names = tuple(f"residual_{i:02d}" for i in range(len(facts.residuals)))
-        graphs["control"] = folder / "control.float.onnx"
-        inputs = {name: _example(name, shapes[name]) for name in control.names}
-        found["control"] = _written(control, inputs, names, graphs["control"])
+        parts["control"] = (control, facts.control_specs(size_px))
+    graphs = {part: folder / f"{part}.float.onnx" for part in parts}
+    found = {part: _written(module, *specs, graphs[part]) for part, (module, specs) in parts.items()}
     return Built(facts, graphs, found)
 
 
-def replaced(facts: Facts, control: Literal["none", "fused"]) -> Facts:
-    """The same student with another kind of control."""
-    return facts.model_copy(update={"control": control, "residuals": ()})
-
-
-def _square(facts: Facts) -> tuple[int, int]:
-    return facts.default_size, facts.default_size
-
-
-def _written(module: nn.Module, inputs: Mapping[str, Tensor], outputs: tuple[str, ...], path: Path) -> Parity:
-    write_graph(module, inputs, outputs, path)
+def _written(module: nn.Module, given: Specs, made: Specs, path: Path) -> Parity:
+    """Write a graph, and compare its last output with the network's."""
+    inputs = {spec.name: _example(spec.name, spec.shape) for spec in given}
+    write_graph(module, inputs, [spec.name for spec in made], path)
     with torch.inference_mode():
-        made = module(*inputs.values())
-    wanted = (made if isinstance(made, tuple) else (made,))[-1]
-    given = {name: value.numpy() for name, value in inputs.items()}
-    return parity(path, given, wanted.numpy(), len(outputs) - 1)
+        outputs = module(*inputs.values())
+    wanted = outputs[-1] if isinstance(outputs, tuple) else outputs
+    arrays = {name: value.numpy() for name, value in inputs.items()}
+    return parity(path, arrays, wanted.numpy(), len(made) - 1)
 
 
 def _example(name: str, shape: tuple[int, ...]) -> Tensor:

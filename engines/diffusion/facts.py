@@ -108,10 +108,7 @@ class Facts(_Entry):
         """Inputs and outputs of one graph at `size_px` (width, height), in the graph's order. Raises
         EngineError for a size that is no multiple of `size_multiple`."""
         width, height = size_px
-        step = self.size_multiple
-        if min(size_px) < step or width % step or height % step:
-            raise EngineError(f"{width}x{height} does not fit: both sides must be multiples of {step}")
-        code = (1, LATENT, height // PIXELS, width // PIXELS)
+        code = self._code(size_px)
         frame = TensorSpec("frame", "uint8", (1, height, width, 3))
         picture = TensorSpec("picture", "uint8", (1, height, width, 4))
         entering = TensorSpec("code", "float32", code)
@@ -123,6 +120,22 @@ class Facts(_Entry):
         names = self.wiring.names(self.adapters is not None)
         given = tuple(TensorSpec(name, "float32", shapes[name]) for name in names)
         return given, (TensorSpec("denoised", "float32", code),)
+
+    def control_specs(self, size_px: tuple[int, int]) -> tuple[Specs, Specs]:
+        """As specs, for a ControlNet with an engine of its own (control.Control)."""
+        shapes = self._shapes(self._code(size_px))
+        pooled = ["pooled", "size_ids"] * (self.prompt.pooled is not None)
+        names = ("code", "sigma", "prompt", *pooled, "control", "control_scale")
+        given = tuple(TensorSpec(name, "float32", shapes[name]) for name in names)
+        made = (TensorSpec(n, "float32", shape) for n, shape in shapes.items() if n.startswith("residual_"))
+        return given, tuple(made)
+
+    def _code(self, size_px: tuple[int, int]) -> tuple[int, int, int, int]:
+        width, height = size_px
+        step = self.size_multiple
+        if min(size_px) < step or width % step or height % step:
+            raise EngineError(f"{width}x{height} does not fit: both sides must be multiples of {step}")
+        return (1, LATENT, height // PIXELS, width // PIXELS)
 
     def _shapes(self, code: tuple[int, int, int, int]) -> Mapping[str, tuple[int, ...]]:
         high, wide = code[2:]
