@@ -11,8 +11,7 @@ from conftest import ROOT
 from typer.testing import CliRunner
 
 from vivant.cli.app import app
-from vivant.runtime.parameters import parameters_for
-from vivant.runtime.scene import load_scene, shipped
+from vivant.runtime.scene import load_scene, parameters_of, shipped
 from vivant.runtime.tree import Tree
 
 TEXT = (ROOT / "README.md").read_text()
@@ -45,7 +44,7 @@ def test_vivant_commands_exist(words: list[str]) -> None:
 def test_osc_examples_are_applied(words: list[str]) -> None:
     address, value = words[-2:]
     argument = float(value) if re.fullmatch(r"[\d.]+", value) else value
-    assert Tree(parameters_for()).set(address, (argument,), 0, "readme").verb == "applied"
+    assert Tree(parameters_of("house")).set(address, (argument,), 0, "readme").verb == "applied"
 
 
 @pytest.mark.parametrize("words", commands_of("python"), ids=" ".join)
