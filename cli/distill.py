@@ -238,7 +238,7 @@ def sensitivity(
     from vivant.distill.graphs import calibration
     from vivant.distill.sensitivity import CALIBRATED, markdown, sensitivities
     from vivant.distill.sources import open_sources
-    from vivant.engines.adapters import read_adapter, wearable
+    from vivant.engines.adapter import read_adapter, wearable
     from vivant.engines.card import Card
     from vivant.engines.contract import PARTS
     from vivant.engines.student import find

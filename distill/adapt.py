@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vivant.distill.pool import Pairs
-from vivant.engines.adapters import PREFIX, AdapterInfo
+from vivant.engines.adapter import PREFIX, AdapterInfo
 from vivant.engines.house import RANK, SLOTS, Adapted, Bank, House
 from vivant.engines.manifest import write_atomically
 

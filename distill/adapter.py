@@ -16,7 +16,7 @@ import torch
 from vivant.distill.adapt import Adapting, Draw, Goal, adapt
 from vivant.distill.lessons import painter_lesson, palette_lesson, pictures_lesson, read_palette
 from vivant.distill.pool import Pool
-from vivant.engines.adapters import AdapterInfo, read_adapter
+from vivant.engines.adapter import AdapterInfo, read_adapter
 from vivant.engines.card import Card, read_checked
 from vivant.engines.house import RANK, House, Widths
 from vivant.engines.slots import RECIPES

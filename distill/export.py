@@ -21,7 +21,7 @@ from vivant.distill.graphs import SIGMA_RANGE, SIZES_PX, calibration, write_floa
 from vivant.distill.plan import Plan, plan_of
 from vivant.distill.sources import Sources, open_sources
 from vivant.distill.structures import training_structure
-from vivant.engines.adapters import ADAPTED, read_adapter, wearable
+from vivant.engines.adapter import ADAPTED, read_adapter, wearable
 from vivant.engines.card import CARD, AdapterSlots, Card, card_file
 from vivant.engines.contract import PARTS, Kind
 from vivant.engines.house import CODE_CHANNELS, RANK, SLOTS, House

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from vivant.engines import registry
-from vivant.engines.adapters import ADAPTED, Adapter, Wardrobe, dressed, read_adapter, wearable
+from vivant.engines.adapter import ADAPTED, Adapter, Wardrobe, dressed, read_adapter, wearable
 from vivant.engines.card import CARD, Card
 from vivant.engines.contract import PARTS, Engine, EngineError, GraphSource, Part, Precision
 from vivant.engines.slots import LAYOUT

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 import vivant.scenes
-from vivant.engines.adapters import read_info, wearable
+from vivant.engines.adapter import read_info, wearable
 from vivant.engines.card import Card
 from vivant.engines.contract import Precision
 from vivant.engines.registry import BACKENDS

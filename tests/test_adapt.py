@@ -32,7 +32,7 @@ from vivant.distill.lessons import (  # noqa: E402
 )
 from vivant.distill.plan import Plan  # noqa: E402
 from vivant.distill.pool import Pool  # noqa: E402
-from vivant.engines.adapters import AdapterInfo, read_adapter  # noqa: E402
+from vivant.engines.adapter import AdapterInfo, read_adapter  # noqa: E402
 from vivant.engines.card import Card  # noqa: E402
 from vivant.engines.house import RANK, SLOTS, House, Widths  # noqa: E402
 from vivant.engines.slots import RECIPES  # noqa: E402

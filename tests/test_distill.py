@@ -34,7 +34,7 @@ from vivant.distill.plan import Plan  # noqa: E402
 from vivant.distill.sensitivity import markdown, sensitivities  # noqa: E402
 from vivant.distill.sources import open_sources  # noqa: E402
 from vivant.distill.train import Training  # noqa: E402
-from vivant.engines.adapters import AdapterInfo  # noqa: E402
+from vivant.engines.adapter import AdapterInfo  # noqa: E402
 from vivant.engines.card import Card, read_checked  # noqa: E402
 from vivant.engines.contract import PARTS, Engine, Precision, TensorSpec  # noqa: E402
 from vivant.engines.house import RANK, SLOTS, Widths  # noqa: E402
@@ -98,7 +98,7 @@ def students(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         paths.append(place / f"{name}.safetensors")
         adapting.save(paths[-1], info)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vivant.engines.adapters.SHIPPED", place / "nothing")
+        patch.setattr("vivant.engines.adapter.SHIPPED", place / "nothing")
         with (
             Student.load(folder, "onnxruntime", "float", (64, 64), 1, paths) as plain,
             Student.load(folder, "onnxruntime", "int8", (64, 64), 1, paths) as quantized,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vivant.engines.adapters import SHIPPED as ADAPTERS
-from vivant.engines.adapters import read_adapter, wearable
+from vivant.engines.adapter import SHIPPED as ADAPTERS
+from vivant.engines.adapter import read_adapter, wearable
 from vivant.engines.card import Card, read_checked
 from vivant.engines.student import SHIPPED as STUDENTS
 from vivant.engines.student import Student, find
 from vivant.runtime.frames import U8, Controls
 
 LARGEST_MB = 40
-STYLE_DB, ADAPTER_DB, EFFECT = 38.0, 35.0, 0.95
+# small pictures are all detail: 1 dB below what the held-out ones of docs/measurements.md have
+STYLE_DB, ADAPTER_DB, EFFECT = 37.0, 35.0, 0.95
 
 
 def test_students_and_adapters_are_small_together() -> None:

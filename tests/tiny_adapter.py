@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save_file
 
-from vivant.engines.adapters import PREFIX
+from vivant.engines.adapter import PREFIX
 from vivant.engines.card import Card
 
 
