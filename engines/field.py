@@ -39,9 +39,9 @@ TILES: Mapping[str, Callable[[], U8]] = {
 BANKS: Mapping[str, Callable[[], U8]] = {"hatch": hatch_bank, "stroke": stroke_bank, "grain": grain_bank}
 
 WHOLE_FROM = 0.4  # the weight from which a style's planes are what the painters had
-_HALF = TILE_PX // 2  # a power of two
+HALF = TILE_PX // 2  # a power of two
 _PRIOR = 0.0015  # strength of the wandering direction where the guide is flat: above camera noise, below skin
-_SURE = 0.02  # tangent strength that is half sure
+SURE = 0.02  # tangent strength that is half sure
 _KEPT = 0.96  # share of the drift that stays from frame to frame: what was carried slips back in a second
 _STILL_PX = 0.15  # motion below this is noise
 Index = NDArray[np.int64]
@@ -76,7 +76,7 @@ class PlaneField:
         width, height = size_px
         self.planes: U8 = np.full((1, height // 2, width // 2, CHANNELS), ZERO, np.uint8)
         rng = np.random.default_rng(seed)
-        shift = rng.integers(0, _HALF, 2)
+        shift = rng.integers(0, HALF, 2)
         self._rows = (np.arange(height // 2) + shift[1])[:, None]
         self._columns = (np.arange(width // 2) + shift[0])[None]
         wander = 0.9 * np.stack([smooth_noise(int(rng.integers(2**31)), 6.0, 256) for _ in "xy"], axis=-1)
@@ -84,7 +84,8 @@ class PlaneField:
         repeat = (-(-height // 4 // 256), -(-width // 4 // 256), 1)
         self.prior = -_PRIOR * np.ascontiguousarray(np.tile(wander, repeat)[: height // 4, : width // 4])
         self._held: F32 | None = None
-        self._still = (self._rows & (_HALF - 1)) * _HALF + (self._columns & (_HALF - 1))
+        rows, columns = self.places
+        self._still = rows * HALF + columns
         self._shown: dict[str, tuple[str, float]] = {}
         self._carried = False
         self._taken: dict[int, Array] = {}
@@ -105,9 +106,9 @@ class PlaneField:
         rows, columns = self._rows, self._columns
         if moved is not None:
             rows, columns = rows - moved[..., 1], columns - moved[..., 0]
-        rows, columns = rows & (_HALF - 1), columns & (_HALF - 1)
-        flat = rows * _HALF + columns
-        oriented = (rows * (ORIENTATIONS + 1) + entry) * _HALF + columns
+        rows, columns = rows & (HALF - 1), columns & (HALF - 1)
+        flat = rows * HALF + columns
+        oriented = (rows * (ORIENTATIONS + 1) + entry) * HALF + columns
         for group, (source, gain) in wanted.items():
             same = self._shown.get(group) == (source, gain)
             if group in ORIENTED:
@@ -122,7 +123,7 @@ class PlaneField:
     @property
     def places(self) -> tuple[Index, Index]:
         """Row (H/2, 1) and column (1, W/2) of each block in the textures, where nothing is carried."""
-        return self._rows & (_HALF - 1), self._columns & (_HALF - 1)
+        return self._rows & (HALF - 1), self._columns & (HALF - 1)
 
     def forget(self) -> None:
         """Start anew: the next call's tangents and drift owe nothing to what came before."""
@@ -149,7 +150,7 @@ class PlaneField:
         strength = cv2.magnitude(*cv2.split(self._held))
         x, y = cv2.split(cv2.add(self._held, self.prior))
         length = cv2.magnitude(x, y) + np.float32(1e-12)
-        sure = strength / (strength + np.float32(_SURE))
+        sure = strength / (strength + np.float32(SURE))
         form = cv2.merge([x / length, y / length, sure, np.zeros_like(sure)])
         levels = cv2.convertScaleAbs(form, alpha=UNIT, beta=ZERO)
         height, width = guide.shape

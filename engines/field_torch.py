@@ -15,12 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vivant.engines.field import BANKS, PlaneField, demands, tile_blocks
+from vivant.engines.field import BANKS, HALF, SURE, PlaneField, demands, tile_blocks
 from vivant.engines.slots import ORIENTED, block
-from vivant.engines.textures.store import ORIENTATIONS, TILE_PX, UNIT, ZERO
+from vivant.engines.textures.store import ORIENTATIONS, UNIT, ZERO
 
-_HALF = TILE_PX // 2
-_SURE = 0.02
 _LIFT = 0.02
 _BLURS = ((7, 1.15, 1.0), (13, 2.5, 0.6))  # kernel size, sigma and share of each scale
 
@@ -51,8 +49,8 @@ class TorchPlaneField:
         for group in self._shown.keys() - wanted.keys():
             self.planes[..., block(group)] = ZERO
         entry = self._orient(guide, hold)
-        flat = self._rows * _HALF + self._columns
-        oriented = (self._rows * (ORIENTATIONS + 1) + entry) * _HALF + self._columns
+        flat = self._rows * HALF + self._columns
+        oriented = (self._rows * (ORIENTATIONS + 1) + entry) * HALF + self._columns
         for group, (source, gain) in wanted.items():
             if group in ORIENTED or self._shown.get(group) != (source, gain):
                 self._gather(group, source, oriented if group in ORIENTED else flat, gain)
@@ -76,7 +74,7 @@ class TorchPlaneField:
         strength = self._held.norm(dim=1, keepdim=True)
         field = self._held + self._prior
         unit = field / (field.norm(dim=1, keepdim=True) + 1e-12)
-        form = torch.cat([unit, strength / (strength + _SURE), torch.zeros_like(strength)], 1)
+        form = torch.cat([unit, strength / (strength + SURE), torch.zeros_like(strength)], 1)
         levels = (form * UNIT + ZERO).round().clamp(0, 255)
         full = F.interpolate(levels, scale_factor=2.0, mode="bilinear", align_corners=False).round()
         self.planes[..., block("form")] = full.permute(0, 2, 3, 1).to(torch.uint8)

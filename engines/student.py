@@ -72,6 +72,8 @@ class Student:
         self._noise = np.empty_like(self._noisy)
         self._part = np.empty_like(self._noisy)
         self._seed: int | None = None
+        self._dressed_for: Controls | None = None
+        self._wanted: dict[str, float] = {}
         self.wardrobe = Wardrobe(card, adapters)
         self._worn: dict[Part, dict[str, F32]] = {part: {} for part in ADAPTED}
         self._worn |= {part: slots.inputs() for part, slots in self.wardrobe.parts.items()}
@@ -116,6 +118,12 @@ class Student:
     def hash(self) -> str:
         """Hash of the student's graphs and weights (Card.hash)."""
         return self.card.hash
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """Every recipe that `dress` may ask planes for: those of the styles and of the adapters."""
+        own = [one.info.recipe for one in self.wardrobe.adapters.values()]
+        return (*self.card.styles, *dict.fromkeys(recipe for recipe in own if recipe is not None))
 
     @property
     def guard_file(self) -> tuple[Path, str]:
@@ -189,8 +197,10 @@ class Student:
 
     def dress(self, controls: Controls) -> dict[str, float]:
         """Sets style weights and adapters for the next run; what the planes are to be made for, by recipe."""
-        recipes, self._style[...] = dressed(self.card, self.wardrobe, controls)
-        return recipes
+        if controls is not self._dressed_for:  # denoise, planes and decode ask for one frame in turn
+            self._wanted, self._style[...] = dressed(self.card, self.wardrobe, controls)
+            self._dressed_for = controls
+        return self._wanted
 
     def close(self) -> None:
         """Gives the engines back; closing twice is no error."""

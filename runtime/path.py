@@ -95,8 +95,8 @@ class Path:
         latent = self.student.denoise(self.student.encode(grey), Controls())
         self.guard.judge(latent, Controls())
         every = Controls(styles=dict.fromkeys(self.student.card.styles, 1.0))
-        for style in self.student.card.styles:
-            self.planes.update(latent.guide, {style: 1.0})
+        for recipe in self.student.recipes:  # adapters' too: a texture may take seconds to make
+            self.planes.update(latent.guide, {recipe: 1.0})
         self.student.decode(latent, self.planes.update(latent.guide, self.student.dress(every)), every)
         self.planes.forget()
 

@@ -181,3 +181,24 @@ def test_an_adapter_is_worn_between_two_frames_and_taken_off_again(watch: Stopwa
             pictures.append(path.picture(given, controls, watch, 1).pixels.astype(int))
     assert np.abs(pictures[0] - pictures[1]).mean() > 0.1
     assert np.array_equal(pictures[0], pictures[2]) and np.array_equal(pictures[1], pictures[3])
+
+
+def test_no_texture_is_made_while_the_show_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every recipe that a style or an adapter may ask for was gathered once before the first frame."""
+    from vivant.engines import field
+    from vivant.engines.slots import ORIENTED, RECIPES
+
+    gathered: set[str] = set()
+    gather = field.PlaneField._gather
+
+    def seen(self: field.PlaneField, group: str, *rest: object) -> None:
+        gathered.add(group)
+        gather(self, group, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(field.PlaneField, "_gather", seen)
+    field._tiles.clear()
+    with Path(StudentChoice("house", "onnxruntime", "int8", threads=1, seed=0), (64, 64)) as path:
+        wanted = [RECIPES[recipe].sources for recipe in path.student.recipes]
+    assert {"riso", "marbling"} <= set(path.student.recipes)
+    assert gathered >= ORIENTED
+    assert {s for one in wanted for group, s in one.items() if group not in ORIENTED} <= field._tiles.keys()
