@@ -115,8 +115,10 @@ def leak(student: Student, structures: Mapping[str, U8]) -> int:
         pictures = []
         for structure in structures.values():
             seen = student.encode(structure)
-            blank = Latent(np.zeros_like(seen.code), np.full_like(seen.guide, 0.5))
-            planes = PlaneField(student.size_px, SEED).update(blank.guide, student.dress(controls))
+            assert seen.guide is not None
+            grey = np.full_like(seen.guide, 0.5)
+            blank = Latent(np.zeros_like(seen.code), grey)
+            planes = PlaneField(student.size_px, SEED).update(grey, student.dress(controls))
             denoised = student.denoise(blank, controls)
             pictures.append(student.decode(denoised, planes, controls).astype(np.int16))
         worst = max(worst, *(int(np.abs(p - pictures[0]).max()) for p in pictures))

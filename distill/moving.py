@@ -74,6 +74,7 @@ def play(student: Student, frames: Sequence[U8], wish: Wish) -> Iterator[Step]:
     for serial, pixels in enumerate(frames):
         given, _ = condition.apply(Frame(pixels, serial, serial * FRAME_NS), controls)
         latent = student.denoise(rest.settle(student.encode(given), SMOOTH), controls)
+        assert latent.guide is not None
         planes = field.update(latent.guide, student.dress(controls), HOLD)
         picture = student.decode(latent, planes, controls)
         yield Step(given.copy(), planes[0].copy(), picture[..., :3].copy())

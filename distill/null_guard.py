@@ -50,6 +50,7 @@ def _shown(student: Student, frame: U8, rng: np.random.Generator) -> Latent:
         styles=styles,
     )
     latent = student.denoise(student.encode(frame), controls)
+    assert latent.guide is not None
     return Latent(latent.code.copy(), latent.guide.copy())
 
 

@@ -47,6 +47,7 @@ class Contender:
         marks.append(time.perf_counter_ns())
         self.judge(latent, controls)
         marks.append(time.perf_counter_ns())
+        assert latent.guide is not None
         planes = self.planes.update(latent.guide, self.student.dress(controls), HOLD)
         marks.append(time.perf_counter_ns())
         self.student.decode(latent, planes, controls)

@@ -26,7 +26,8 @@ class GuardFileError(VivantError):
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """What fit.py found: `mean` (F,); `whiten` (F, F) with d2 = |whiten (x - mean)|^2; `threshold` of d2;
-    `false_hold_rate` at the threshold before `margin` was multiplied on; `count` of latents fitted to."""
+    `false_hold_rate` at the threshold before `margin` was multiplied on; `count` of latents fitted to;
+    `guided` whether those had a guide."""
 
     mean: F32
     whiten: F32
@@ -35,6 +36,7 @@ class Fitted:
     false_hold_rate: float
     margin: float
     count: int
+    guided: bool = True
 
 
 class Envelope:
@@ -57,6 +59,10 @@ class Envelope:
         if latent.code.shape[1] != self.fitted.channels:
             return Verdict(
                 Judgement.HOLD, 0.0, f"{latent.code.shape[1]} channels, not {self.fitted.channels}"
+            )
+        if (latent.guide is not None) != self.fitted.guided:
+            return Verdict(
+                Judgement.HOLD, 0.0, "a guide where there should be none, or none where one should be"
             )
         excess = self.distance2(latent) / self.fitted.threshold
         score = float(0.5**excess)
@@ -86,6 +92,7 @@ def write(fitted: Fitted) -> bytes:
         false_hold_rate=np.float64(fitted.false_hold_rate),
         margin=np.float64(fitted.margin),
         count=np.int64(fitted.count),
+        guided=np.bool_(fitted.guided),
     )
     return out.getvalue()
 
@@ -108,7 +115,8 @@ def read(path: Path, sha256: str) -> Fitted:
                 key: kept[key].item()
                 for key in ("threshold", "channels", "false_hold_rate", "margin", "count")
             }
-            fitted = Fitted(kept["mean"], kept["whiten"], **numbers)
+            guided = bool(kept["guided"]) if "guided" in kept else True  # files older than the entry
+            fitted = Fitted(kept["mean"], kept["whiten"], guided=guided, **numbers)
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise GuardFileError(f"guard file {path} is not one: {error}") from error
     fault = "fitted to other statistics" if version != VERSION else _fault(fitted)
@@ -118,7 +126,7 @@ def read(path: Path, sha256: str) -> Fitted:
 
 
 def _fault(fitted: Fitted) -> str:
-    size = length(fitted.channels)
+    size = length(fitted.channels, fitted.guided)
     if fitted.mean.shape != (size,) or fitted.whiten.shape != (size, size):
         return f"{fitted.mean.shape} and {fitted.whiten.shape} are not {size} statistics"
     if not (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ class FitError(VivantError):
 
 
 def fit_envelope(
-    latents: Sequence[Latent], path: Path, false_hold_rate: float = 1e-3, margin: float = 1.5
+    latents: Iterable[Latent], path: Path, false_hold_rate: float = 1e-3, margin: float = 1.5
 ) -> Fitted:
     """Fits to finished latents (as the guard will see them, after denoising) and writes `path` atomically.
 
@@ -32,12 +32,22 @@ def fit_envelope(
     better than 200 frames in ten versions each. Whatever noise the denoiser leaves is admitted as normal.
     Neighbours in the sequence may be alike: the threshold is the `1 - false_hold_rate` quantile of
     distances to fits without the tested fifth of the sequence, times `margin`.
-    Raises FitError for too few latents or malformed ones.
+    Latents are measured as they come: a generator may hand on buffers that it fills again.
+    Raises FitError for too few latents, malformed ones and such that differ in their channels.
     """
-    return fit_statistics(np.stack([_measured(latent) for latent in latents]), path, false_hold_rate, margin)
+    kinds, statistics = set[tuple[int, bool]](), []
+    for latent in latents:
+        statistics.append(_measured(latent))
+        kinds.add((latent.code.shape[1], latent.guide is not None))
+    if len(kinds) != 1:
+        raise FitError(f"latents of one kind are needed to fit to, and these are of {len(kinds)}")
+    guided = kinds.pop()[1]
+    return fit_statistics(np.stack(statistics), path, false_hold_rate, margin, guided)
 
 
-def fit_statistics(statistics: F32, path: Path, false_hold_rate: float = 1e-3, margin: float = 1.5) -> Fitted:
+def fit_statistics(
+    statistics: F32, path: Path, false_hold_rate: float = 1e-3, margin: float = 1.5, guided: bool = True
+) -> Fitted:
     """As `fit_envelope`, for those who measure as they go: `statistics` (N, F) by measure.measure."""
     count, size = statistics.shape
     if count < 4 * size:
@@ -54,10 +64,11 @@ def fit_statistics(statistics: F32, path: Path, false_hold_rate: float = 1e-3, m
         mean=mean.astype(np.float32),
         whiten=whiten.astype(np.float32),
         threshold=threshold,
-        channels=channels_of(size),
+        channels=channels_of(size, guided),
         false_hold_rate=false_hold_rate,
         margin=margin,
         count=count,
+        guided=guided,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, write(fitted))

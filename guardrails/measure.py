@@ -12,24 +12,27 @@ GUIDE_FLOOR = 1e-4  # the same for luma: a standard deviation of 0.01
 SPREAD = (0.5, 0.9, 1.0)  # quantiles over places
 
 
-def length(channels: int) -> int:
-    """How many statistics `measure` gives for a code of so many channels."""
-    return 7 * channels + 11
+def length(channels: int, guided: bool = True) -> int:
+    """How many statistics `measure` gives for a code of so many channels, with a guide or without."""
+    return 7 * channels + 11 if guided else 5 * channels + channels * (channels - 1) // 2 + 3
 
 
-def channels_of(size: int) -> int:
+def channels_of(size: int, guided: bool = True) -> int:
     """The inverse of `length`."""
-    return (size - 11) // 7
+    return next(channels for channels in range(1, size) if length(channels, guided) >= size)
 
 
 def measure(latent: Latent) -> F32:
-    """Statistics f32 (F,) of a well-formed latent. Where they come from:
+    """Statistics f32 (F,) of a well-formed latent; without a guide those of measure_code. Where they come
+    from:
 
     of each code channel: mean; log variance of the code and of its 2x2 and 4x4 means; log of its largest
     deviation; correlation with the guide; log of its variance that the guide explains. Of the guide: mean,
     and log variance at scales 1, 2, 4 and 8. Quantiles over blocks of 4x4 places: log variance of the code
     within a block, and how far it exceeds that of the guide (detail that the guide knows nothing of).
     """
+    if latent.guide is None:
+        return measure_code(latent.code[0])
     code, guide = latent.code[0], latent.guide[0, 0]
     pairs, luma2 = _halved(code), _halved(guide)
     blocks, luma4 = _halved(pairs), _halved(luma2)
@@ -60,6 +63,31 @@ def measure(latent: Latent) -> F32:
             np.log(np.array(lumas) + GUIDE_FLOOR),
             np.quantile(detail, SPREAD),
             np.quantile(unlit, SPREAD),
+        ]
+    ).astype(np.float32)
+
+
+def measure_code(code: F32) -> F32:
+    """Statistics f32 (F,) of a code (C, h, w) without a guide, whose edges beyond multiples of 4 count for
+    nothing: of each channel mean, log variance of the code and of its 2x2 and 4x4 means, log of its largest
+    deviation; the correlation of every two channels, which is what colour and light are in a diffusion
+    model's latent; and quantiles over blocks of 4x4 places of the log variance within."""
+    code = np.ascontiguousarray(code[:, : code.shape[1] // 4 * 4, : code.shape[2] // 4 * 4])
+    pairs = _halved(code)
+    blocks = _halved(pairs)
+    mean = code.mean((1, 2))
+    variances = [_variance(x, mean) for x in (code, pairs, blocks)]
+    peak = np.maximum(code.max((1, 2)) - mean, mean - code.min((1, 2)))
+    flat = (blocks - mean[:, None, None]).reshape(len(code), -1)
+    spread = np.sqrt(variances[2] + FLOOR)
+    together = np.einsum("ci,di->cd", flat, flat) / flat.shape[1] / spread[:, None] / spread
+    return np.concatenate(
+        [
+            mean,
+            *(np.log(v + FLOOR) for v in variances),
+            np.log(np.square(peak) + FLOOR),
+            together[np.triu_indices(len(code), 1)],
+            np.quantile(np.log(_within(code, blocks) + FLOOR), SPREAD),
         ]
     ).astype(np.float32)
 

@@ -11,6 +11,7 @@ from vivant.runtime.frames import Controls, Judgement, Latent, Verdict
 
 LIMIT = 12.0  # of a code about unit variance
 LIMIT_SHARE = 1e-3  # more than one element in a thousand beyond LIMIT is a saturated code
+LEAST = 4  # places on a side: below that there is nothing to measure
 CONSTANT = 1e-3  # standard deviation over all channels and places; no student encodes a room as one number
 GUIDE_SLACK = 0.05  # int8 engines round
 
@@ -28,12 +29,16 @@ class Sanity:
 
 
 def malformed(latent: Latent) -> str:
-    """What is wrong with the latent's form, or "": batch 1, f32, the guide four times as fine as the code."""
+    """What is wrong with the latent's form, or "": batch 1, f32, a guide four times as fine as the code."""
     code, guide = latent.code, latent.guide
-    if code.ndim != 4 or guide.ndim != 4 or code.dtype != np.float32 or guide.dtype != np.float32:
-        return f"code {code.dtype} {code.shape} and guide {guide.dtype} {guide.shape} are no latent"
+    if code.ndim != 4 or code.dtype != np.float32 or code.shape[0] != 1 or not code.size:
+        return f"code {code.dtype} {code.shape} is no latent's"
+    if guide is not None and guide.dtype != np.float32:
+        return f"guide {guide.dtype} {guide.shape} is no latent's"
     height, width = code.shape[2:]
-    if code.shape[0] != 1 or guide.shape != (1, 1, 4 * height, 4 * width) or not code.size:
+    if min(height, width) < LEAST:
+        return f"a code of {width}x{height} places is too small to be judged"
+    if guide is not None and guide.shape != (1, 1, 4 * height, 4 * width):
         return f"code {code.shape} and guide {guide.shape} do not belong together"
     if latent.sigma != 0.0 or not latent.scaled:
         return f"the latent is not finished: sigma {latent.sigma}, scaled {latent.scaled}"
@@ -42,9 +47,10 @@ def malformed(latent: Latent) -> str:
 
 def _implausible(latent: Latent) -> str:
     code, guide = latent.code, latent.guide
-    low, high = float(guide.min()), float(guide.max())
-    if not (low >= -GUIDE_SLACK and high <= 1 + GUIDE_SLACK):  # a NaN fails every comparison
-        return f"guide from {low:.3g} to {high:.3g}, must lie in [0, 1]"
+    if guide is not None:
+        low, high = float(guide.min()), float(guide.max())
+        if not (low >= -GUIDE_SLACK and high <= 1 + GUIDE_SLACK):  # a NaN fails every comparison
+            return f"guide from {low:.3g} to {high:.3g}, must lie in [0, 1]"
     peak = max(-float(code.min()), float(code.max()))
     if not np.isfinite(peak):
         return "NaN or infinity in the code"

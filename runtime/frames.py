@@ -72,10 +72,11 @@ class Frame:
 @dataclass(frozen=True, slots=True)
 class Latent:
     """All that the decoder gets of the frame: `code` f32 (1, C, H/8, W/8), `guide` f32 (1, 1, H/2, W/2)
-    luma in [0, 1]. `sigma` in [0, 1] is the noise still in `code`; `scaled` says unit variance."""
+    luma in [0, 1], None where the student has none (a diffusion model's latent is its code alone). `sigma`
+    in [0, 1] is the noise still in `code`; `scaled` says unit variance."""
 
     code: F32
-    guide: F32
+    guide: F32 | None
     sigma: float = 0.0
     scaled: bool = True
 

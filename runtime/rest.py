@@ -29,11 +29,9 @@ class Rest:
         if smooth <= 0.0:
             self.forget()
             return latent
-        if self._code is None or self._guide is None:
-            self._code, self._guide = latent.code.copy(), latent.guide.copy()
-        else:
-            _follow(self._code, latent.code, CODE_BAND * smooth)
-            _follow(self._guide, latent.guide, GUIDE_BAND * smooth)
+        self._code = _followed(self._code, latent.code, CODE_BAND * smooth)
+        if latent.guide is not None:
+            self._guide = _followed(self._guide, latent.guide, GUIDE_BAND * smooth)
         return Latent(self._code, self._guide, latent.sigma, latent.scaled)
 
     def forget(self) -> None:
@@ -41,7 +39,10 @@ class Rest:
         self._code = self._guide = None
 
 
-def _follow(held: F32, now: F32, band: float) -> None:
+def _followed(held: F32 | None, now: F32, band: float) -> F32:
+    if held is None:
+        return now.copy()
     # a value that is NaN compares false to everything: it must come through, for the guard to see
     with np.errstate(invalid="ignore"):
         np.copyto(held, now, where=~(np.abs(now - held) <= band))
+    return held

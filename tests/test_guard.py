@@ -153,6 +153,50 @@ def test_the_statistics_are_of_one_length_at_every_size(size_px):
     assert channels_of(length(16)) == 16
 
 
+def natural(seed: int, scale: float = 1.0, size: int = 24) -> Latent:
+    """A code without a guide, of four channels that go together, as a diffusion model's: broad shapes."""
+    rng = np.random.default_rng(seed)
+    broad = rng.standard_normal((2, size // 4, size // 4)).repeat(4, 1).repeat(4, 2)
+    mixed = np.array([[1, 0.2], [0.7, -0.6], [0.1, 1], [-0.5, 0.4]])
+    code = np.einsum("ci,ihw->chw", mixed, broad) + 0.3 * rng.standard_normal((4, size, size))
+    return Latent(np.float32(scale * code)[None], None)
+
+
+def test_a_latent_without_a_guide_is_judged_by_its_code(tmp_path):
+    path = tmp_path / "guard.npz"
+    fitted = fit_envelope((natural(i) for i in range(400)), path)
+    assert not fitted.guided and fitted.channels == channels_of(length(4, False), False) == 4
+    guard = Guard.load(path, digest(path), ManualClock())
+    assert all(guard.judge(natural(5000 + i), CONTROLS).admits for i in range(40))
+    assert guard.judge(natural(5000, size=32), CONTROLS).admits
+    swapped = natural(1).code[:, [2, 0, 3, 1]]
+    for strange in (
+        natural(1, 2.5).code,
+        natural(1, 0.2).code,
+        swapped,
+        natural(1).code * np.float32(np.nan),
+    ):
+        assert guard.judge(Latent(np.ascontiguousarray(strange), None), CONTROLS).judgement is Judgement.HOLD
+
+
+def test_a_guide_where_none_belongs_is_held_and_none_where_one_belongs(guard, latent, tmp_path):
+    assert guard.judge(Latent(latent.code, None), CONTROLS).judgement is Judgement.HOLD
+    path = tmp_path / "guard.npz"
+    fit_envelope((natural(i) for i in range(400)), path)
+    guided = Latent(natural(1).code, np.full((1, 1, 96, 96), 0.5, np.float32))
+    bare = Guard.load(path, digest(path), ManualClock())
+    assert bare.judge(guided, CONTROLS).judgement is Judgement.HOLD
+    with pytest.raises(FitError, match="one kind"):
+        fit_envelope((guided if i % 2 else natural(i) for i in range(400)), path)
+
+
+def test_a_code_too_small_for_blocks_is_held(tmp_path):
+    path = tmp_path / "guard.npz"
+    fit_envelope((natural(i) for i in range(400)), path)
+    small = Latent(natural(1).code[:, :, :2, :2].copy(), None)
+    assert Guard.load(path, digest(path), ManualClock()).judge(small, CONTROLS).judgement is Judgement.HOLD
+
+
 class Says:
     """A policy that says what it is told to."""
 

@@ -14,6 +14,13 @@ def latent(seed: int = 0) -> Latent:
     return Latent(code, rng.random((1, 1, 32, 32), dtype=np.float32))
 
 
+def test_a_latent_without_a_guide_rests_by_its_code() -> None:
+    rest, start = Rest(), latent()
+    rest.settle(Latent(start.code, None), 1.0)
+    again = rest.settle(Latent(moved(start, 0.9).code, None), 1.0)
+    assert again.guide is None and np.array_equal(again.code, start.code)
+
+
 def moved(start: Latent, by: float) -> Latent:
     """Every value moved by a share of its band."""
     return Latent(start.code + np.float32(by * CODE_BAND), start.guide + np.float32(by * GUIDE_BAND))
