@@ -131,9 +131,14 @@ def of_backends(found: Mapping[str, Availability]) -> list[Line]:
     return [
         Line("backend", name, "ok", state.version)
         if state.usable
-        else Line("backend", name, missing, state.reason.partition(" Run: ")[0], BACKENDS[name].remedy)
+        else Line("backend", name, missing, *_reason_and_remedy(state.reason))
         for name, state in real.items()
     ]
+
+
+def _reason_and_remedy(reason: str) -> tuple[str, str]:
+    what, _, command = reason.partition(" Run: ")
+    return what, command or "see docs/rig.md"
 
 
 def students() -> Iterator[Line]:

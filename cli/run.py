@@ -46,7 +46,9 @@ def run(
     osc: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Listen for OSC here, or 'off'")
     ] = None,
-    backend: Annotated[str | None, typer.Option(help="auto, openvino, onnxruntime, torch or null")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="auto, tensorrt, openvino, onnxruntime, torch or null")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="int8, bf16 or float")] = None,
     student: Annotated[str | None, typer.Option(help="A student's name or folder")] = None,
     picture: Annotated[

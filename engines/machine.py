@@ -14,6 +14,8 @@ PACKAGES: Final = (
     "openvino",
     "onnxruntime",
     "torch",
+    "tensorrt",
+    "cuda-bindings",
     "moderngl",
     "glfw",
     "av",

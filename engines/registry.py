@@ -23,7 +23,9 @@ class Door:
 
     `reads` says which files of a student it runs: its ONNX graphs, its weights, or none of them.
     `auto` ranks it for the choice by "auto" (0 = never chosen on its own); a backend that paints by its
-    own means, whatever student is asked for, names the student that it stands for as `own_student`."""
+    own means, whatever student is asked for, names the student that it stands for as `own_student`.
+    `built_before` says that its engines are built before the show: "auto" takes it only where its module's
+    `ready` finds some for this machine."""
 
     module: str
     packages: tuple[str, ...]
@@ -32,10 +34,19 @@ class Door:
     reads: Literal["graphs", "weights", "nothing"] = "graphs"
     auto: int = 0
     own_student: str = ""
+    built_before: bool = False
 
 
 BACKENDS: Final[Mapping[str, Door]] = MappingProxyType(
     {
+        "tensorrt": Door(
+            "vivant.engines.tensorrt_backend",
+            ("tensorrt", "cuda.bindings"),
+            "pip install 'vivant[nvidia]'",
+            ("int8", "float"),
+            auto=3,
+            built_before=True,
+        ),
         "openvino": Door(
             "vivant.engines.openvino_backend",
             ("openvino",),
@@ -95,8 +106,8 @@ def look(name: str, deep: bool = False) -> Availability:
 def choose(asked: str = "auto", deep: bool = False) -> tuple[str, str]:
     """The backend to use and why: (name, reason). Made once at start; nothing changes it afterwards.
 
-    "auto" takes openvino, then onnxruntime, never torch or null. Raises EngineError when the one that
-    was asked for, or under "auto" every one, is not usable.
+    "auto" takes tensorrt where its engines were built, then openvino, then onnxruntime, never torch or
+    null. Raises EngineError when the one that was asked for, or under "auto" every one, is not usable.
     """
     if asked != "auto":
         found = look(asked, deep)
@@ -106,7 +117,7 @@ def choose(asked: str = "auto", deep: bool = False) -> tuple[str, str]:
     ranked = sorted((entry.auto, name) for name, entry in BACKENDS.items() if entry.auto)[::-1]
     missing: list[str] = []
     for _, name in ranked:
-        found = look(name, deep)
+        found = _ready(name) if BACKENDS[name].built_before else look(name, deep)
         if found.usable:
             return _chosen(name, found, "; ".join(["the first usable of auto's order", *missing]))
         missing.append(f"{name}: {found.reason}")
@@ -119,11 +130,26 @@ def _chosen(name: str, found: Availability, why: str) -> tuple[str, str]:
     return name, reason
 
 
+def _ready(name: str) -> Availability:
+    """What a backend whose engines are built before the show says of them."""
+    found = look(name)
+    if found.usable:
+        found = cast(Availability, importlib.import_module(BACKENDS[name].module).ready())
+    return found
+
+
 def _installed(entry: Door) -> Availability:
     for package in entry.packages:
-        if find_spec(package) is None:
+        if not _importable(package):
             return Availability(False, "", f"{package} is not installed. Run: {entry.remedy}")
     try:
         return Availability(True, version(entry.packages[0] if entry.packages else "vivant"))
     except PackageNotFoundError:  # importable without metadata: a source tree on the path
         return Availability(True, "unknown")
+
+
+def _importable(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # of the package around it
+        return False

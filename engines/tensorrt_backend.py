@@ -26,7 +26,7 @@ from vivant.engines.cuda import (
 )
 from vivant.engines.dlpack import View, borrow
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
-from vivant.engines.tensorrt_plans import Size, build_command, find_plan
+from vivant.engines.tensorrt_plans import Size, any_built, build_command, find_plan
 from vivant.runtime.frames import Array
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,16 @@ def available() -> Availability:
             False, version, f"{found} is too old: TensorRT wants SM {needed} or newer. Use another backend."
         )
     return Availability(True, version, str(found))
+
+
+def ready() -> Availability:
+    """As `available`, and whether engines were built here for this GPU and this version."""
+    found = available()
+    if not found.usable or any_built(gpu(), found.version):
+        return found
+    return Availability(
+        False, found.version, "no engine was built for this GPU. Run: vivant engines build house"
+    )
 
 
 def load(source: GraphSource, size_px: Size, threads: int) -> TensorrtEngine:

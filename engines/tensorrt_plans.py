@@ -76,6 +76,13 @@ def find_plan(source: GraphSource, size_px: Size, here: Gpu, version: str) -> tu
     raise EngineError(f"the engine of {what} {why}. Run: {build_command(source, [size_px])}")
 
 
+def any_built(here: Gpu, version: str) -> bool:
+    """Whether anything was built that this GPU and this version can run; it may be broken."""
+    devices = {str(here)} | ({AMPERE_PLUS} if here.capability >= (8, 0) else set())
+    kept = [manifest for _, manifest, _ in _kept_as("*")]
+    return any(one.device in devices and one.backend_version == version for one in kept)
+
+
 def build_command(source: GraphSource, sizes_px: Sequence[Size]) -> str:
     """What to type to have the engines of a student built."""
     from vivant.engines.student import shipped
@@ -88,9 +95,12 @@ def build_command(source: GraphSource, sizes_px: Sequence[Size]) -> str:
 
 def _kept(source: GraphSource) -> list[tuple[Path, Manifest, list[Size]]]:
     """What was kept of this part by this backend, and for which sizes. It may be broken."""
+    return _kept_as(f"{source.card.name}-{source.part}-{source.precision}-*")
+
+
+def _kept_as(folders: str) -> list[tuple[Path, Manifest, list[Size]]]:
     found = []
-    pattern = f"{source.card.name}-{source.part}-{source.precision}-*/{MANIFEST}"
-    for path in sorted(cache_folder().glob(pattern)):
+    for path in sorted(cache_folder().glob(f"{folders}/{MANIFEST}")):
         try:
             kept = Manifest.model_validate_json(json.dumps(json.loads(path.read_bytes())["manifest"]))
             if kept.backend == "tensorrt":

@@ -103,6 +103,19 @@ def test_a_look_that_breaks_is_a_finding_not_the_end(monkeypatch):
     assert "a driver from hell" in told["lines"][0]["found"]
 
 
+def test_a_backend_that_is_missing_says_what_to_run_or_where_to_read():
+    found = {
+        "openvino": Availability(True, "2026.4"),
+        "tensorrt": Availability(False, "", "tensorrt is not installed. Run: pip install 'vivant[nvidia]'"),
+        "torch": Availability(False, "2.13", "the GPU is too old"),
+    }
+    lines = {line.name: line for line in doctors.of_backends(found)}
+    assert lines["tensorrt"].found == "tensorrt is not installed."
+    assert lines["tensorrt"].do == "pip install 'vivant[nvidia]'"
+    assert lines["torch"].do == "see docs/rig.md"
+    assert {line.state for line in lines.values()} == {"ok", "warn"}
+
+
 def test_a_port_in_use_is_told_with_another_to_take(free_port):
     assert lines_of(lambda: doctors.osc(free_port))[0].state == "ok"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
@@ -159,7 +172,7 @@ def test_a_student_that_does_not_match_is_listed_with_what_differs(tiny, monkeyp
 
 def test_a_backend_runs_what_it_can_read(tiny):
     card = Card.read(tiny)
-    assert [name for name in registry.BACKENDS if runs(card, name)] == ["openvino", "onnxruntime"]
+    assert [name for name in registry.BACKENDS if runs(card, name)] == ["tensorrt", "openvino", "onnxruntime"]
     null = Card.read(student.find("null"))
     assert [name for name in registry.BACKENDS if runs(null, name)] == ["null"]
 

@@ -20,7 +20,7 @@ from vivant.engines.student import Student, find, shipped
 from vivant.runtime.frames import Controls, Latent
 
 SIZE = (96, 64)  # width, height: not square, so that swapped sides are noticed
-USABLE = [name for name, found in registry.usable().items() if found.usable]
+USABLE = [name for name, found in registry.usable().items() if found.usable and name != "tensorrt"]
 KINDS = [(name, kind) for name in USABLE for kind in registry.BACKENDS[name].precisions]
 HOUSE = shipped().get("house")
 

@@ -40,9 +40,22 @@ def test_auto_takes_the_first_usable_and_says_why(monkeypatch, caplog, here, cho
     assert ("openvino" in reason) == (chosen == "openvino" or "no ('openvino',)" in reason)
 
 
+@pytest.mark.parametrize(("built", "chosen"), [(True, "tensorrt"), (False, "openvino")])
+def test_auto_takes_engines_that_were_built_for_this_machine_and_else_says_what_is_missing(
+    monkeypatch, built, chosen
+):
+    from vivant.engines import tensorrt_backend
+
+    monkeypatch.setattr(registry, "_installed", installed("tensorrt", "openvino"))
+    monkeypatch.setattr(tensorrt_backend, "ready", lambda: Availability(built, "11.4", "no engine was built"))
+    name, reason = registry.choose("auto")
+    assert name == chosen
+    assert ("tensorrt: no engine was built" in reason) == (not built)
+
+
 def test_auto_never_takes_torch_or_null_on_its_own(monkeypatch):
     monkeypatch.setattr(registry, "_installed", installed("torch", "null"))
-    with pytest.raises(EngineError, match=r"no backend can run the student here: openvino: .*onnxruntime: "):
+    with pytest.raises(EngineError, match=r"here: tensorrt: .*openvino: .*onnxruntime: "):
         registry.choose("auto")
     assert registry.choose("null")[0] == "null"
     with pytest.raises(EngineError, match="openvino was asked for and cannot be used"):

@@ -86,7 +86,7 @@ choose = "chalk"
     )
     assert complaint(path) == [
         f"{path}: 11 problems",
-        '  backend = "openvin": should be one of auto, openvino, onnxruntime, torch, null;'
+        '  backend = "openvin": should be one of auto, tensorrt, openvino, onnxruntime, torch, null;'
         " did you mean 'openvino'?",
         "  precision = \"int4\": input should be 'int8', 'float' or 'bf16'",
         "  size[1] = 100: input should be a multiple of 32",

@@ -416,6 +416,18 @@ def test_availability_says_what_is_missing(played, monkeypatch):
     assert "pip install 'vivant[nvidia]'" in found.reason
 
 
+def test_it_is_ready_where_an_engine_was_built_for_this_gpu_and_version(played, folder, monkeypatch):
+    assert "no engine was built for this GPU" in tensorrt_backend.ready().reason
+    tensorrt_build.build(source_of(folder, "encode"), [SIZE])
+    assert tensorrt_backend.ready().usable
+    monkeypatch.setattr(tensorrt_backend, "gpu", lambda: Gpu("NVIDIA L4", (8, 9), (13, 5)))
+    assert not tensorrt_backend.ready().usable
+    tensorrt_build.build(source_of(folder, "encode"), [SIZE], "ampere_plus")
+    assert tensorrt_backend.ready().usable
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    assert "cannot be imported" in tensorrt_backend.ready().reason
+
+
 def test_without_a_driver_nothing_of_tensorrt_is_made(played, folder):
     """Its Runtime, made without a driver, crashes the process when it is used (seen with 11.4)."""
     played.rt.fail["cudaDriverGetVersion"] = Error.cudaErrorInvalidValue
