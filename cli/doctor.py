@@ -166,12 +166,18 @@ def students() -> Iterator[Line]:
 
 
 def compiled() -> Iterator[Line]:
-    from vivant.engines.manifest import cache_folder, kept_engines
+    from vivant.engines.manifest import REBUILD, cache_folder, kept_engines
 
     kept = kept_engines()
     for folder, fault in kept.items():
         if fault:
-            yield Line("student", folder.name, "fail", fault.splitlines()[1].strip(), f"delete {folder}")
+            yield Line(
+                "student",
+                folder.name,
+                "fail",
+                fault.partition("manifest: ")[2].removesuffix(REBUILD).strip(),
+                f"delete {folder}",
+            )
     good = sum(not fault for fault in kept.values())
     yield Line("system", "compiled", "ok", f"{good} engines in {cache_folder()} match their manifests")
 

@@ -11,7 +11,7 @@ from typing import Final
 from vivant.engines.card import CardFile
 from vivant.engines.contract import EngineError, GraphSource
 from vivant.engines.cuda import Gpu
-from vivant.engines.manifest import MANIFEST, Manifest, cache_folder, recall
+from vivant.engines.manifest import MANIFEST, REBUILD, Manifest, cache_folder, recall
 from vivant.engines.specs import tensor_specs
 
 log = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ def _plan(source: GraphSource, size_px: Size, folder: Path, kept: Manifest) -> b
     try:
         plan = recall(folder, kept)
     except EngineError as error:
-        text = str(error).rpartition("\n")[0]
-        raise EngineError(f"{text}\nDelete that folder. Run: {build_command(source, [size_px])}") from error
+        text = str(error).removesuffix(REBUILD)
+        raise EngineError(f"{text}Delete that folder. Run: {build_command(source, [size_px])}") from error
     if plan is None:
         raise EngineError(f"{folder} is gone. Run: {build_command(source, [size_px])}")
     return plan

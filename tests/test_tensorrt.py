@@ -196,7 +196,7 @@ def test_a_damaged_engine_is_refused(played, folder):
     kept = tensorrt_build.build(source_of(folder), [SIZE])
     next(kept.glob("*.blob")).write_bytes(b"half of it")
     with pytest.raises(
-        EngineError, match=r"sha256 of engine-.*\nDelete that folder\. Run: vivant engines build"
+        EngineError, match=r"sha256 of engine-.* Delete that folder\. Run: vivant engines build"
     ):
         tensorrt_backend.load(source_of(folder), SIZE, 1)
 
