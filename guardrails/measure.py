@@ -1,7 +1,14 @@
-"""What the envelope knows of a latent: about a hundred pooled statistics, the same at every size."""
+"""What the envelope knows of a latent: about a hundred pooled statistics, the same at every size.
+
+Between a denoiser and a decoder no cache is warm, and then it is the number of different operations that
+costs: hence few kinds of them, and one logarithm for all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 
 from vivant.runtime.frames import F32, Latent
@@ -33,38 +40,29 @@ def measure(latent: Latent) -> F32:
     """
     if latent.guide is None:
         return measure_code(latent.code[0])
-    code, guide = latent.code[0], latent.guide[0, 0]
-    pairs, luma2 = _halved(code), _halved(guide)
-    blocks, luma4 = _halved(pairs), _halved(luma2)
-    mean = code.mean((1, 2))
-    variances = [_variance(x, mean) for x in (code, pairs, blocks)]
-    peak = np.maximum(code.max((1, 2)) - mean, mean - code.min((1, 2)))
-
-    level = guide.mean()
-    lit = (luma4 - level).reshape(-1)
+    guide = latent.guide[0, 0]
+    scales, height = _scales(latent.code[0]), latent.code.shape[2]
+    code, _, blocks = scales
+    mean, variances, peak = _of_each(scales)
+    luma2, luma4, luma8, luma16 = _halvings(guide, 4)
+    level = np.einsum("ij->", luma16) / luma16.size
+    powers = [np.einsum("ij,ij->", x, x) / x.size for x in (guide, luma2, luma4, luma8)]
+    lumas = np.maximum(np.array(powers) - level * level, 0)
     # einsum, not @: a product this small is not worth waking BLAS's threads beside the engines
-    covariance = np.einsum("ci,i->c", code.reshape(len(code), -1), lit) / lit.size
-    lit_variance = float(np.einsum("i,i->", lit, lit)) / lit.size
-    together = covariance / np.sqrt((variances[0] + FLOOR) * (lit_variance + GUIDE_FLOOR))
-    explained = covariance * covariance / (lit_variance + GUIDE_FLOOR)
-
-    luma8 = _halved(luma4)
-    lumas = [float(_variance(x[None], level[None])[0]) for x in (guide, luma2, luma4, luma8)]
-    detail = np.log(_within(code, blocks) + FLOOR)
-    unlit = detail - np.log(_within(luma4[None], _halved(luma8)[None]) + GUIDE_FLOOR)
-    return np.concatenate(
-        [
-            mean,
-            *(np.log(v + FLOOR) for v in variances),
-            np.log(np.square(peak) + FLOOR),
-            together,
-            np.log(explained + FLOOR),
-            [level],
-            np.log(np.array(lumas) + GUIDE_FLOOR),
-            np.quantile(detail, SPREAD),
-            np.quantile(unlit, SPREAD),
-        ]
-    ).astype(np.float32)
+    lit = (luma4 - level).reshape(-1)
+    lit_variance = np.einsum("i,i->", lit, lit) / lit.size + GUIDE_FLOOR
+    covariance = np.einsum("ci,i->c", code, lit) / lit.size
+    deviations, explained, luma_logs, detail, lit_detail = _logs(
+        (np.concatenate([*variances, peak * peak]), FLOOR),
+        (covariance * covariance / lit_variance, FLOOR),
+        (lumas, GUIDE_FLOOR),
+        (_within(code, blocks, height), FLOOR),
+        (_within(luma4.reshape(1, -1), luma16.reshape(1, -1), height), GUIDE_FLOOR),
+    )
+    together = covariance / np.sqrt((variances[0] + FLOOR) * lit_variance)
+    spread = _quantiles(detail) + _quantiles(detail - lit_detail)
+    found = (mean, deviations, together, explained, [level], luma_logs, spread)
+    return np.concatenate(found, dtype=np.float32)
 
 
 def measure_code(code: F32) -> F32:
@@ -72,41 +70,68 @@ def measure_code(code: F32) -> F32:
     nothing: of each channel mean, log variance of the code and of its 2x2 and 4x4 means, log of its largest
     deviation; the correlation of every two channels, which is what colour and light are in a diffusion
     model's latent; and quantiles over blocks of 4x4 places of the log variance within."""
-    code = np.ascontiguousarray(code[:, : code.shape[1] // 4 * 4, : code.shape[2] // 4 * 4])
-    pairs = _halved(code)
-    blocks = _halved(pairs)
-    mean = code.mean((1, 2))
-    variances = [_variance(x, mean) for x in (code, pairs, blocks)]
-    peak = np.maximum(code.max((1, 2)) - mean, mean - code.min((1, 2)))
-    flat = (blocks - mean[:, None, None]).reshape(len(code), -1)
+    height, width = code.shape[1] // 4 * 4, code.shape[2] // 4 * 4
+    scales = _scales(np.ascontiguousarray(code[:, :height, :width]))
+    flat, _, blocks = scales
+    mean, variances, peak = _of_each(scales)
+    deviations, detail = _logs(
+        (np.concatenate([*variances, peak * peak]), FLOOR), (_within(flat, blocks, height), FLOOR)
+    )
+    apart = blocks - mean[:, None]
     spread = np.sqrt(variances[2] + FLOOR)
-    together = np.einsum("ci,di->cd", flat, flat) / flat.shape[1] / spread[:, None] / spread
-    return np.concatenate(
-        [
-            mean,
-            *(np.log(v + FLOOR) for v in variances),
-            np.log(np.square(peak) + FLOOR),
-            together[np.triu_indices(len(code), 1)],
-            np.quantile(np.log(_within(code, blocks) + FLOOR), SPREAD),
-        ]
-    ).astype(np.float32)
+    together = np.einsum("ci,di->cd", apart, apart) / apart.shape[1] / spread[:, None] / spread
+    pairs_of_channels = together[np.triu_indices(len(code), 1)]
+    return np.concatenate((mean, deviations, pairs_of_channels, _quantiles(detail)), dtype=np.float32)
 
 
-def _halved(x: F32) -> F32:
-    """2x2 means of the last two axes."""
-    rows = x[..., 0::2, :] + x[..., 1::2, :]
-    halved: F32 = (rows[..., 0::2] + rows[..., 1::2]) * np.float32(0.25)
-    return halved
+def _scales(code: F32) -> tuple[F32, F32, F32]:
+    """A code (C, h, w), its 2x2 and its 4x4 means, each as (C, places)."""
+    channels, _, width = code.shape
+    # a channel's height is even at both scales: channels below each other are one picture to halve
+    pairs, blocks = _halvings(code.reshape(-1, width), 2)
+    return code.reshape(channels, -1), pairs.reshape(channels, -1), blocks.reshape(channels, -1)
 
 
-def _within(x: F32, blocks: F32) -> F32:
-    """Variance of (C, h, w) within each 4x4 block, over channels, given the blocks' means."""
-    power = np.einsum("chw,chw->hw", x, x) / len(x)
-    within: F32 = np.maximum(_halved(_halved(power)) - np.einsum("chw,chw->hw", blocks, blocks) / len(x), 0)
+def _halvings(x: F32, times: int) -> list[F32]:
+    """2x2 means of (h, w), the 2x2 means of those, and so on."""
+    found: list[F32] = []
+    for _ in range(times):
+        half = (x.shape[1] // 2, x.shape[0] // 2)
+        x = np.asarray(cv2.resize(x, half, interpolation=cv2.INTER_AREA), np.float32)
+        found.append(x)
+    return found
+
+
+def _of_each(scales: Sequence[F32]) -> tuple[F32, F32, F32]:
+    """Of each channel: mean (C,), variances (3, C) at the three scales, largest deviation (C,)."""
+    code, _, blocks = scales
+    mean = np.einsum("ci->c", blocks) / blocks.shape[1]
+    powers = [np.einsum("ci,ci->c", x, x) / x.shape[1] for x in scales]
+    variances: F32 = np.maximum(np.array(powers) - mean * mean, 0)
+    return mean, variances, np.maximum(code.max(1) - mean, mean - code.min(1))
+
+
+def _within(x: F32, blocks: F32, height: int) -> F32:
+    """Variance of (C, h * w) within each 4x4 block of places, over channels, given the blocks' means."""
+    power = np.einsum("ci,ci->i", x, x).reshape(height, -1)
+    of_blocks = _halvings(power, 2)[1].reshape(-1)
+    within: F32 = np.maximum((of_blocks - np.einsum("ci,ci->i", blocks, blocks)) / len(x), 0)
     return within
 
 
-def _variance(x: F32, mean: F32) -> F32:
-    flat = x.reshape(len(x), -1)
-    variance: F32 = np.einsum("ci,ci->c", flat, flat) / flat.shape[1] - mean * mean
-    return np.maximum(variance, 0)
+def _logs(*parts: tuple[F32, float]) -> list[F32]:
+    """The logarithm of each part's values above its floor, taken of all in one run."""
+    raised = np.concatenate([values + np.float32(floor) for values, floor in parts])
+    np.log(raised, out=raised)
+    ends = np.cumsum([len(values) for values, _ in parts])
+    return [raised[end - len(values) : end] for end, (values, _) in zip(ends, parts, strict=True)]
+
+
+def _quantiles(x: F32) -> list[float]:
+    """Those of SPREAD, linear between neighbours; numpy's own costs more here than all the rest."""
+    rising, found = np.sort(x), []
+    for share in SPREAD:
+        place, beyond = divmod(share * (len(x) - 1), 1)
+        low, high = rising[int(place)], rising[min(int(place) + 1, len(x) - 1)]
+        found.append(float(low + beyond * (high - low)))
+    return found
