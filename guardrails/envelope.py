@@ -64,19 +64,21 @@ class Envelope:
             return Verdict(
                 Judgement.HOLD, 0.0, "a guide where there should be none, or none where one should be"
             )
-        excess = self.distance2(latent) / self.fitted.threshold
-        score = float(0.5**excess)
-        if excess <= 1.0:  # false for a NaN
-            return Verdict(Judgement.PASS, score, "inside the envelope")
-        return Verdict(
-            Judgement.HOLD, score, f"outside the envelope: {excess**0.5:.2f} times as far as its edge"
-        )
+        return verdict_of(self.distance2(latent) / self.fitted.threshold)
 
     def distance2(self, latent: Latent) -> float:
         """Squared Mahalanobis distance of a well-formed latent; NaN for one that holds a NaN."""
         with np.errstate(all="ignore"):
             white = np.einsum("ij,j->i", self.fitted.whiten, measure(latent) - self.fitted.mean)
             return float(np.einsum("i,i->", white, white))
+
+
+def verdict_of(excess: float) -> Verdict:
+    """The verdict on a squared distance, in thresholds."""
+    score = float(0.5**excess)
+    if excess <= 1.0:  # false for a NaN
+        return Verdict(Judgement.PASS, score, "inside the envelope")
+    return Verdict(Judgement.HOLD, score, f"outside the envelope: {excess**0.5:.2f} times as far as its edge")
 
 
 def write(fitted: Fitted) -> bytes:

@@ -47,15 +47,22 @@ def malformed(latent: Latent) -> str:
 
 def _implausible(latent: Latent) -> str:
     code, guide = latent.code, latent.guide
-    if guide is not None:
-        low, high = float(guide.min()), float(guide.max())
-        if not (low >= -GUIDE_SLACK and high <= 1 + GUIDE_SLACK):  # a NaN fails every comparison
-            return f"guide from {low:.3g} to {high:.3g}, must lie in [0, 1]"
+    low, high = (0.0, 1.0) if guide is None else (float(guide.min()), float(guide.max()))
     peak = max(-float(code.min()), float(code.max()))
+    share = float((np.abs(code) > LIMIT).mean()) if peak > LIMIT else 0.0
+    spread = float(code.std()) if np.isfinite(peak) else np.nan
+    return fault_of(low, high, peak, share, spread)
+
+
+def fault_of(low: float, high: float, peak: float, share: float, spread: float) -> str:
+    """What is wrong with these numbers of a latent, or "": the guide's range, the code's largest size, the
+    share of it beyond LIMIT, and its standard deviation."""
+    if not (low >= -GUIDE_SLACK and high <= 1 + GUIDE_SLACK):  # a NaN fails every comparison
+        return f"guide from {low:.3g} to {high:.3g}, must lie in [0, 1]"
     if not np.isfinite(peak):
         return "NaN or infinity in the code"
-    if peak > LIMIT and float((np.abs(code) > LIMIT).mean()) > LIMIT_SHARE:
+    if peak > LIMIT and share > LIMIT_SHARE:
         return f"saturated code: up to {peak:.3g}"
-    if float(code.std()) < CONSTANT:
+    if not spread >= CONSTANT:
         return "the code is constant"
     return ""
