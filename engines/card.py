@@ -8,14 +8,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vivant.engines.contract import EngineError, Kind, Part, Precision
+from vivant.engines.contract import PARTS, EngineError, Kind, Part, Precision
+from vivant.engines.diffusion.facts import Facts
 
 CARD = "card.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-Names = Annotated[tuple[Name, ...], Field(min_length=1)]
 
 
 class _Entry(BaseModel):
@@ -23,10 +23,17 @@ class _Entry(BaseModel):
 
 
 class CardFile(_Entry):
-    """One file beside the card, by name and hash."""
+    """One file beside the card, by name and hash; `data` is the sha256 of FILE.data, which holds the weights
+    of a graph above two gigabytes."""
 
     file: FileName
     sha256: Sha256
+    data: Sha256 | None = None
+
+    @property
+    def whole(self) -> str:
+        """One hash of all that the file says."""
+        return self.sha256 if self.data is None else _digest(self.sha256, self.data)
 
 
 class AdapterSlots(_Entry):
@@ -42,14 +49,18 @@ class Card(_Entry):
     """`styles` in the order of the graphs' style input; `planes` names the layout of the blocks that decode
     takes (vivant.engines.slots); `adapters` where LoRA pairs enter; `sigma_range` in [0, 1] is what the
     student was trained on; `graphs` by part and precision, empty for a student that is code alone;
-    `trained` holds free facts about how it was made and is read by nobody."""
+    `trained` holds free facts about how it was made and is read by nobody.
+
+    A diffusion student has `diffusion` instead of styles, planes and adapters; `prompt` is the embedding of
+    no words at all, `image` that of an image prompt."""
 
     name: Name
     version: str
     summary: str
-    styles: Names
-    planes: str
+    styles: tuple[Name, ...] = ()
+    planes: str = ""
     adapters: AdapterSlots | None = None
+    diffusion: Facts | None = None
     code_channels: Annotated[int, Field(ge=3)]
     size_multiple: Annotated[int, Field(ge=8, multiple_of=8)]
     default_size: Annotated[int, Field(ge=32)]
@@ -57,6 +68,8 @@ class Card(_Entry):
     graphs: dict[Part, dict[Kind, CardFile]]
     weights: CardFile | None = None
     guard: CardFile | None = None
+    prompt: CardFile | None = None
+    image: CardFile | None = None
     made_with: str
     trained: dict[str, Any] = {}  # free facts, written for people
     license: str
@@ -68,7 +81,23 @@ class Card(_Entry):
             raise ValueError(f"sigma_range is [{low}, {high}]: must rise within [0, 1]")
         if self.default_size % self.size_multiple:
             raise ValueError(f"default_size {self.default_size} is no multiple of {self.size_multiple}")
+        painted = bool(self.styles) and bool(self.planes)
+        if self.diffusion is None and not painted:
+            raise ValueError("it has neither styles with planes nor the facts of a diffusion model")
+        if self.diffusion is not None and (self.styles or self.planes or self.adapters or not self.prompt):
+            raise ValueError("a diffusion student has a prompt, and no styles, planes or house adapters")
         return self
+
+    @property
+    def kind(self) -> str:
+        """What loads it: a name in vivant.engines.kinds.KINDS."""
+        return "house" if self.diffusion is None else "diffusion"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its graphs, in the order in which they run first."""
+        more = self.diffusion is not None and self.diffusion.control == "residuals"
+        return (*PARTS, "control") if more else PARTS
 
     @classmethod
     def read(cls, folder: Path) -> Card:
@@ -101,7 +130,7 @@ class Card(_Entry):
     def hash(self) -> str:
         """Hash of the hashes of all graphs and weights: two students that paint alike share it."""
         named = [
-            f"{part}.{kind}.{file.sha256}"
+            f"{part}.{kind}.{file.whole}"
             for part, kinds in self.graphs.items()
             for kind, file in kinds.items()
         ]
@@ -112,13 +141,14 @@ class Card(_Entry):
     def files(self) -> tuple[CardFile, ...]:
         """Every file that the card names, each once."""
         found = [file for kinds in self.graphs.values() for file in kinds.values()]
-        found += [file for file in (self.weights, self.guard) if file]
+        found += [file for file in (self.weights, self.guard, self.prompt, self.image) if file]
         return tuple({file.file: file for file in found}.values())
 
 
 def card_file(path: Path) -> CardFile:
     """What a card says of a file."""
-    return CardFile(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    beside = data_file(path)
+    return CardFile(file=path.name, sha256=_sha256(path), data=_sha256(beside) if beside.exists() else None)
 
 
 def read_checked(folder: Path, file: CardFile) -> bytes:
@@ -138,6 +168,36 @@ def read_checked(folder: Path, file: CardFile) -> bytes:
             "was changed or copied in part. Copy the whole student folder again, or export the student anew."
         )
     return data
+
+
+def data_file(path: Path) -> Path:
+    """Where the weights of a graph lie that is too large to hold them."""
+    return path.with_name(f"{path.name}.data")
+
+
+def read_graph(folder: Path, file: CardFile) -> bytes | Path:
+    """A graph of a card as runtimes take it: its bytes, or the path of one that has its weights beside it,
+    both checked. Raises EngineError as read_checked."""
+    graph = read_checked(folder, file)
+    if file.data is None:
+        return graph
+    beside = data_file(folder / file.file)
+    found = _sha256(beside) if beside.is_file() else "nothing"
+    if found != file.data:
+        raise EngineError(
+            f"{beside} has sha256 {found[:12]}..., but {folder / CARD} says {file.data[:12]}...: the file is "
+            "missing, was changed or copied in part. Copy the whole student folder again."
+        )
+    return folder / file.file
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _problems(path: Path, error: ValidationError) -> str:

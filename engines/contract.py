@@ -8,14 +8,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
-from vivant.runtime.frames import Array, VivantError
+from vivant.runtime.frames import U8, Array, Controls, Latent, VivantError
 
 Precision = Literal["int8", "float", "bf16"]
 """What a student runs in; bf16 is its float graph with bfloat16 arithmetic, where the processor has it."""
 Kind = Literal["int8", "float", "int8_symmetric"]
 """The graphs a student may ship; int8_symmetric is what TensorRT builds its INT8 engines from."""
-Part = Literal["encode", "denoise", "decode"]
+Part = Literal["encode", "denoise", "decode", "control"]
+"""The graphs of a student. `control` is a ControlNet with an engine of its own, which few have."""
 PARTS: tuple[Part, ...] = ("encode", "denoise", "decode")
+"""What every student has; what one has besides says Card.parts."""
 
 
 class EngineError(VivantError):
@@ -54,6 +56,16 @@ class GraphSource:
     precision: Precision
 
 
+@dataclass(frozen=True, slots=True)
+class Wearable:
+    """An adapter that a student may wear: its file, one line on it, and whether it is a medium of its own
+    (`alone`) or goes with every style."""
+
+    path: Path
+    summary: str
+    alone: bool
+
+
 class Engine(Protocol):
     """One graph, loaded for one size. One thread may use it. `run` writes into the caller's arrays
     (C-contiguous, dtype and shape as in the specs) and keeps no reference to them."""
@@ -64,6 +76,51 @@ class Engine(Protocol):
     """The precision that really runs, e.g. 'int8', 'f32', 'bf16'."""
 
     def run(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class LoadedStudent(Protocol):
+    """A student in use, of whatever kind (vivant.engines.kinds loads it from a card). Owned by one thread.
+    What its methods return are views of its own buffers, valid until the same method is called again.
+
+    `recipes` are those that the planes may be made for, none for a student without planes; `adapters` the
+    hash of each that can be worn, by name; `facts` what a report says of it; `counts` its totals by name.
+    """
+
+    card: Any  # vivant.engines.card.Card, as above
+    folder: Path
+    backend: str
+    precision: Precision
+    ran_precision: Mapping[Part, str]
+    size_px: tuple[int, int]
+
+    @property
+    def hash(self) -> str: ...
+    @property
+    def guard_file(self) -> tuple[Path, str]: ...
+    @property
+    def recipes(self) -> tuple[str, ...]: ...
+    @property
+    def adapters(self) -> Mapping[str, str]: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+    def prepare(self, controls: Controls) -> None:
+        """Everything that `controls` ask for and that takes long, before the first frame. Raises
+        EngineError."""
+
+    def encode(self, pixels: U8) -> Latent: ...
+    def denoise(self, latent: Latent, controls: Controls) -> Latent: ...
+    def dress(self, controls: Controls) -> Mapping[str, float]:
+        """What the planes are to be made for, weights by recipe; empty for a student without planes."""
+
+    def decode(self, latent: Latent, planes: U8 | None, controls: Controls) -> U8: ...
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(

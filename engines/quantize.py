@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from vivant.engines.card import data_file
 from vivant.runtime.frames import Array, VivantError
 
 WHOLE_BYTES = 1_900_000_000  # a protobuf holds two gigabytes
@@ -177,11 +178,6 @@ def save(model: Any, path: Path, whole_bytes: int = WHOLE_BYTES) -> None:  # onn
     data_file(path).unlink(missing_ok=True)  # onnx would write behind what is there
     large = model.ByteSize() > whole_bytes
     onnx.save(model, path, save_as_external_data=large, location=data_file(path).name)
-
-
-def data_file(path: Path) -> Path:
-    """Where the weights of a graph lie that is too large to hold them."""
-    return path.with_name(f"{path.name}.data")
 
 
 def correct_biases(model: Any, means: Mapping[str, Array], names: Collection[str]) -> None:

@@ -22,6 +22,8 @@ def tensor_specs(card: Card, part: Part, size_px: tuple[int, int]) -> tuple[Spec
             f"student {card.name} cannot paint {width}x{height}: both sides must be multiples of {step}. "
             f"Next: {max(round(width / step), 1) * step}x{max(round(height / step), 1) * step}."
         )
+    if card.diffusion is not None:
+        return card.diffusion.specs(part, size_px)
     frame = TensorSpec("frame", "uint8", (1, height, width, 3))
     code = TensorSpec("code", "float32", (1, card.code_channels, height // 8, width // 8))
     guide = TensorSpec("guide", "float32", (1, 1, height // 2, width // 2))

@@ -1,4 +1,5 @@
-"""A student in use: its three engines, loaded for one size, and the buffers they write into."""
+"""A house student in use: its three engines, loaded for one size, and the buffers they write into. Also
+where students of every kind lie."""
 
 from __future__ import annotations
 
@@ -6,16 +7,17 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from vivant.engines import registry
-from vivant.engines.adapter import ADAPTED, Adapter, Wardrobe, dressed, read_adapter, wearable
+from vivant.engines.adapter import ADAPTED, Adapter, Wardrobe, dressed, read_adapter, read_info, wearable
 from vivant.engines.card import CARD, Card
-from vivant.engines.contract import PARTS, Engine, EngineError, GraphSource, Part, Precision
+from vivant.engines.contract import PARTS, Engine, EngineError, Part, Precision, Wearable
+from vivant.engines.loading import buffers, load_engines
 from vivant.engines.slots import LAYOUT
-from vivant.runtime.frames import F32, U8, Array, Controls, Latent
+from vivant.runtime.frames import EMPTY, F32, U8, Controls, Latent
 
 SHIPPED = Path(__file__).parent / "students"
 
@@ -25,9 +27,18 @@ def shipped() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(SHIPPED.glob(f"*/{CARD}"))}
 
 
+def built() -> dict[str, Path]:
+    """The folders of the students that were built on this machine, by name."""
+    import platformdirs
+
+    folder = Path(platformdirs.user_data_dir("vivant")) / "students"
+    return {path.parent.name: path.parent for path in sorted(folder.glob(f"*/{CARD}"))}
+
+
 def find(name_or_folder: str | Path) -> Path:
-    """The folder of a student: a shipped name, or a folder with a card.json. Raises EngineError."""
-    here = shipped()
+    """The folder of a student: a name of one that ships or was built here, or a folder with a card.json.
+    Raises EngineError."""
+    here = built() | shipped()
     name = str(name_or_folder)
     if name in here:
         return here[name]
@@ -39,7 +50,7 @@ def find(name_or_folder: str | Path) -> Path:
     near = get_close_matches(name, here, 1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise EngineError(
-        f"there is no student '{name}': neither shipped ({', '.join(here) or 'none'}) "
+        f"there is no student '{name}': neither here ({', '.join(here) or 'none'}) "
         f"nor a folder with a {CARD}.{hint}"
     )
 
@@ -61,9 +72,9 @@ class Student:
         self.folder = folder
         self.backend = backend
         self.precision = precision
-        self.ran_precision = {part: engines[part].ran_precision for part in PARTS}
+        self.ran_precision: Mapping[Part, str] = {part: engines[part].ran_precision for part in PARTS}
         self._engines = engines
-        encode, denoise, decode = (_buffers(engines[part]) for part in PARTS)
+        encode, denoise, decode = (buffers(engines[part]) for part in PARTS)
         self._frame, self._code, self._guide = encode["frame"], encode["code"], encode["guide"]
         self._noisy, self._sigma, self._style = denoise["code"], denoise["sigma"], denoise["style"]
         self._denoised, self._picture = denoise["denoised"], decode["picture"]
@@ -95,6 +106,20 @@ class Student:
         if own:
             folder = find(own)
         card = Card.read(folder)
+        size_px = size_px or (card.default_size, card.default_size)
+        return cls._of(folder, card, backend, precision, size_px, threads, adapters)
+
+    @classmethod
+    def _of(
+        cls,
+        folder: Path,
+        card: Card,
+        backend: str,
+        precision: Precision,
+        size_px: tuple[int, int],
+        threads: int,
+        adapters: Iterable[Path],
+    ) -> Student:
         if card.planes != LAYOUT:
             raise EngineError(
                 f"student {card.name} paints with planes '{card.planes}', but this version has '{LAYOUT}'. "
@@ -102,17 +127,11 @@ class Student:
             )
         files = wearable(card, adapters).values() if card.adapters else ()
         worn = [read_adapter(path, card) for path in files]
-        size_px = size_px or (card.default_size, card.default_size)
-        module = registry.module(backend)
-        engines: dict[Part, Engine] = {}
-        try:
-            for part in PARTS:
-                engines[part] = module.load(GraphSource(folder, card, part, precision), size_px, threads)
-        except BaseException:
-            for engine in engines.values():
-                engine.close()
-            raise
+        engines = load_engines(folder, card, backend, precision, size_px, threads)
         return cls(card, folder, backend, precision, engines, worn)
+
+    def prepare(self, controls: Controls) -> None:
+        """Nothing here takes long."""
 
     @property
     def hash(self) -> str:
@@ -124,6 +143,27 @@ class Student:
         """Every recipe that `dress` may ask planes for: those of the styles and of the adapters."""
         own = [one.info.recipe for one in self.wardrobe.adapters.values()]
         return (*self.card.styles, *dict.fromkeys(recipe for recipe in own if recipe is not None))
+
+    @property
+    def adapters(self) -> Mapping[str, str]:
+        """The sha256 of every adapter that can be worn, by name."""
+        return {name: one.hash for name, one in self.wardrobe.adapters.items()}
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What a report says of it."""
+        return {
+            "name": self.card.name,
+            "kind": self.card.kind,
+            "version": self.card.version,
+            "hash": self.hash,
+            "styles": list(self.card.styles),
+        }
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """It paints every frame and refuses nothing."""
+        return EMPTY
 
     @property
     def guard_file(self) -> tuple[Path, str]:
@@ -145,6 +185,7 @@ class Student:
     def denoise(self, latent: Latent, controls: Controls) -> Latent:
         """img2img: noise of `controls.seed` is mixed in at `controls.strength` (clipped to the card's
         sigma_range) and taken out in `controls.steps` steps of falling sigma."""
+        guide = self._guided(latent)
         low, high = self.card.sigma_range
         sigma = min(max(controls.strength, low), high)
         self._hold_noise(controls.seed)
@@ -157,7 +198,7 @@ class Student:
             self._engines["denoise"].run(
                 {
                     "code": self._noisy,
-                    "guide": latent.guide,
+                    "guide": guide,
                     "sigma": self._sigma,
                     "style": self._style,
                     **self._worn["denoise"],
@@ -178,14 +219,16 @@ class Student:
         np.multiply(self._denoised, (1 - then) - share * (1 - sigma), out=self._part)
         np.add(self._noisy, self._part, out=self._noisy)
 
-    def decode(self, latent: Latent, planes: U8, controls: Controls) -> U8:
+    def decode(self, latent: Latent, planes: U8 | None, controls: Controls) -> U8:
         """A judged latent and the planes made from its guide, u8 (1, H/2, W/2, CHANNELS) -> u8 (H, W, 4)
         RGBA."""
+        if planes is None:
+            raise EngineError(f"student {self.card.name} paints with planes, and was given none")
         self.dress(controls)
         self._engines["decode"].run(
             {
                 "code": latent.code,
-                "guide": latent.guide,
+                "guide": self._guided(latent),
                 "planes": planes,
                 "style": self._style,
                 **self._worn["decode"],
@@ -215,6 +258,11 @@ class Student:
     ) -> None:
         self.close()
 
+    def _guided(self, latent: Latent) -> F32:
+        if latent.guide is None:
+            raise EngineError(f"student {self.card.name} has latents with a guide, and was given one without")
+        return latent.guide
+
     def _hold_noise(self, seed: int) -> None:
         """Philox is counter-based: one seed and size give one noise, whatever was drawn before."""
         if seed != self._seed:
@@ -222,5 +270,20 @@ class Student:
             self._seed = seed
 
 
-def _buffers(engine: Engine) -> dict[str, Array]:
-    return {spec.name: np.zeros(spec.shape, spec.dtype) for spec in (*engine.inputs, *engine.outputs)}
+def load(
+    folder: Path,
+    card: Card,
+    backend: str,
+    precision: Precision,
+    size_px: tuple[int, int],
+    threads: int,
+    adapters: Iterable[Path],
+) -> Student:
+    """As vivant.engines.kinds.load_student."""
+    return Student._of(folder, card, backend, precision, size_px, threads, adapters)
+
+
+def wardrobe(card: Card, more: Iterable[Path] = ()) -> dict[str, Wearable]:
+    """As vivant.engines.kinds.StudentKind."""
+    infos = {path: read_info(path) for path in wearable(card, more).values()}
+    return {one.name: Wearable(path, one.summary, one.host is not None) for path, one in infos.items()}

@@ -7,8 +7,9 @@ import json
 import pytest
 from tiny_student import write_tiny_student
 
-from vivant.engines.card import Card, read_checked
+from vivant.engines.card import Card, card_file, read_checked, read_graph
 from vivant.engines.contract import EngineError
+from vivant.engines.specs import tensor_specs
 from vivant.engines.student import find, shipped
 
 
@@ -85,3 +86,48 @@ def test_the_graphs_for_tensorrt_count_as_the_students_own():
     other = Card.model_validate(card.model_dump() | {"graphs": {"encode": files}})
     assert {file.file for file in other.files()} == {"int8.onnx", "int8_symmetric.onnx", "guard.npz"}
     assert other.hash != card.hash
+
+
+def diffusion_facts() -> dict:
+    return {
+        "prediction": "epsilon",
+        "sampler": {"kind": "euler", "noise": {"beta_schedule": "scaled_linear"}},
+        "prompt": {"tokens": 77, "width": 32, "encoders": "e"},
+        "size_multiple": 64,
+        "default_size": 512,
+        "base": "b",
+    }
+
+
+def diffusion_card(**more) -> Card:
+    card = Card.read(find("null")).model_dump() | {"styles": (), "planes": "", "code_channels": 4}
+    card |= {"diffusion": diffusion_facts(), "prompt": {"file": "prompt.safetensors", "sha256": "1" * 64}}
+    return Card.model_validate(card | more)
+
+
+def test_a_diffusion_student_has_facts_in_the_place_of_styles_and_planes():
+    card = diffusion_card()
+    assert card.kind == "diffusion" and card.parts == ("encode", "denoise", "decode")
+    assert "prompt.safetensors" in {file.file for file in card.files()}
+    assert [spec.name for spec in tensor_specs(card, "decode", (512, 512))[0]] == ["code"]
+    own = diffusion_facts() | {"control": "residuals", "residuals": [{"channels": 32, "stride": 1}]}
+    assert diffusion_card(diffusion=own).parts[-1] == "control"
+    for wrong in ({"styles": ("ink",)}, {"planes": "blocks-112"}, {"prompt": None}):
+        with pytest.raises(ValueError, match="a diffusion student has a prompt, and no styles"):
+            diffusion_card(**wrong)
+
+
+def test_weights_beside_a_graph_belong_to_it(tmp_path):
+    graph, weights = tmp_path / "denoise.float.onnx", tmp_path / "denoise.float.onnx.data"
+    graph.write_bytes(b"graph")
+    plain = card_file(graph)
+    assert plain.data is None and plain.whole == plain.sha256 and read_graph(tmp_path, plain) == b"graph"
+    weights.write_bytes(b"weights")
+    file = card_file(graph)
+    assert read_graph(tmp_path, file) == graph and file.whole != plain.whole
+    weights.write_bytes(b"weight!")
+    with pytest.raises(EngineError, match=r"denoise\.float\.onnx\.data has sha256 .*Copy the whole"):
+        read_graph(tmp_path, file)
+    weights.unlink()
+    with pytest.raises(EngineError, match="has sha256 nothing"):
+        read_graph(tmp_path, file)

@@ -66,7 +66,8 @@ class SlotFacts(_Entry):
 
 class Facts(_Entry):
     """A diffusion student. `guidance` is the length of an LCM's guidance embedding, `image` that of an image
-    prompt; `base` the sha256 of the UNet's and the autoencoder's weights and of what was fused in."""
+    prompt; `sees` is what a ControlNet is shown of a frame; `layers` the UNet's layers per block, None where
+    it differs; `base` the sha256 of the UNet's and the autoencoder's weights and of what was fused in."""
 
     prediction: Prediction
     boundary: float | None = None
@@ -76,8 +77,10 @@ class Facts(_Entry):
     negative: bool = False
     image: Count | None = None
     control: Literal["none", "fused", "residuals"] = "none"
+    sees: Literal["edges", "frame"] = "edges"
     residuals: tuple[ResidualFacts, ...] = ()
     adapters: SlotFacts | None = None
+    layers: int | None = 2
     size_multiple: Annotated[int, Field(ge=8, multiple_of=8)]
     default_size: Annotated[int, Field(ge=32)]
     base: str
@@ -116,6 +119,8 @@ class Facts(_Entry):
             return (frame,), (entering,)
         if part == "decode":
             return (entering,), (picture,)
+        if part == "control":
+            return self.control_specs(size_px)
         shapes = self._shapes(code)
         names = self.wiring.names(self.adapters is not None)
         given = tuple(TensorSpec(name, "float32", shapes[name]) for name in names)

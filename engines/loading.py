@@ -1,0 +1,34 @@
+"""The engines of a student, all of them loaded or none, and arrays for what they take and give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vivant.engines import registry
+from vivant.engines.card import Card
+from vivant.engines.contract import Engine, GraphSource, Part, Precision
+from vivant.runtime.frames import Array
+
+
+def load_engines(
+    folder: Path, card: Card, backend: str, precision: Precision, size_px: tuple[int, int], threads: int
+) -> dict[Part, Engine]:
+    """The graphs of a card on a backend, loaded and warmed up at `size_px` (width, height). Raises
+    EngineError; what was loaded before is closed then."""
+    module = registry.module(backend)
+    engines: dict[Part, Engine] = {}
+    try:
+        for part in card.parts:
+            engines[part] = module.load(GraphSource(folder, card, part, precision), size_px, threads)
+    except BaseException:
+        for engine in engines.values():
+            engine.close()
+        raise
+    return engines
+
+
+def buffers(engine: Engine) -> dict[str, Array]:
+    """An array of zeros for each input and output, which stays where the engine has bound it."""
+    return {spec.name: np.zeros(spec.shape, spec.dtype) for spec in (*engine.inputs, *engine.outputs)}
