@@ -63,7 +63,7 @@ class DeviceGuard:
         guide_shape: tuple[int, ...] | None,
         device: torch.device,
     ) -> DeviceGuard:
-        """As Guard.load: never raises; what cannot be read is a guard that is `closed`, and the log says why."""
+        """As Guard.load: never raises; a file that cannot be read makes a guard that is `closed`."""
         try:
             fitted, closed = read(path, sha256), ""
         except GuardFileError as error:
@@ -92,7 +92,7 @@ class DeviceGuard:
 
     def verdict(self, numbers: F32, took_ms: float) -> Verdict:
         """What `numbers`, brought to the host, say. Fails closed: a picture is drawn only where the device
-        chose this frame's latent and the host finds nothing against it; `took_ms` is how long judging took."""
+        chose this frame's latent and the host finds nothing against it; judging took `took_ms`."""
         if self.closed:
             return Verdict(Judgement.HOLD, 0.0, self.closed)
         admitted, low, high, peak, share, spread, excess = (float(number) for number in numbers)
