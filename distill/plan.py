@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,18 @@ from vivant.engines.house import Widths
 from vivant.runtime.frames import VivantError
 
 LOSSES = ("near", "texture", "drift", "motion", "fool", "matching")
+NUMBERS: Mapping[str, tuple[type, float, float]] = {  # kind, least and most of each
+    "minutes": (float, 0.01, math.inf),
+    "steps": (int, 1, math.inf),
+    "stills": (int, 1, math.inf),
+    "moving": (int, 0, math.inf),
+    "crop_px": (int, 32, 256),
+    "seed": (int, 0, math.inf),
+    "rate": (float, 1e-6, 1.0),
+    "last_rate": (float, 0.0, 1.0),
+    "freeze_norm": (float, 0.0, 1.0),
+    "critic_from": (float, 0.0, 1.0),
+}
 
 
 class PlanError(VivantError):
@@ -82,25 +95,8 @@ def plan_of(facts: Mapping[str, Any], where: str = "plan") -> Plan:
         f"  {key}: unknown key; a plan has {', '.join(sorted(known))}" for key in facts if key not in known
     ]
     problems += [f"  {key}: missing" for key in ("styles", "picks", "minutes") if key not in facts]
-    widths = facts.get("widths", {})
-    sizes = {f.name for f in dataclasses.fields(Widths)}
-    problems += [
-        f"  widths.{key}: unknown key; widths are {', '.join(sorted(sizes))}"
-        for key in widths
-        if key not in sizes
-    ]
-    weights = facts.get("weights", {})
-    problems += [
-        f"  weights.{key}: unknown loss; losses are {', '.join(LOSSES)}"
-        for key in weights
-        if key not in LOSSES
-    ]
-    folders = {*facts.get("styles", ()), BLENDS}
-    problems += [
-        f"  picks.{key}: neither a style of this plan nor {BLENDS}"
-        for key in facts.get("picks", {})
-        if key not in folders
-    ]
+    # names are looked for only in what has the shape of a plan
+    problems += _misshapen(facts) or _unknown_names(facts)
     if problems:
         raise PlanError(
             "\n".join([f"{where}: {len(problems)} problem{'s' * (len(problems) > 1)}", *problems])
@@ -108,8 +104,63 @@ def plan_of(facts: Mapping[str, Any], where: str = "plan") -> Plan:
     values = dict(facts)
     values["styles"] = tuple(facts["styles"])
     if "widths" in facts:
-        values["widths"] = Widths(**widths)
+        values["widths"] = Widths(**facts["widths"])
     return Plan(**values)
+
+
+def _misshapen(facts: Mapping[str, Any]) -> list[str]:
+    """One line for each value that is of the wrong type or out of its range."""
+    problems = []
+    for key, (kind, least, most) in NUMBERS.items():
+        value = facts.get(key)
+        if value is not None and not _within(value, kind, least, most):
+            what = "a whole number" if kind is int else "a number"
+            upto = "or more" if most == math.inf else f"to {most:g}"
+            problems.append(f"  {key}: {value!r}; give {what}, {least:g} {upto}")
+    styles = facts.get("styles", [])
+    if not isinstance(styles, list | tuple) or not all(isinstance(style, str) for style in styles):
+        problems.append(f"  styles: {styles!r}; give a list of names")
+    for key, kind, least in (("picks", float, 0.0), ("weights", float, 0.0), ("widths", int, 1)):
+        table = facts.get(key, {})
+        if not isinstance(table, Mapping):
+            problems.append(f"  {key}: {table!r}; give a table, [{key}]")
+            continue
+        problems += [
+            f"  {key}.{name}: {value!r}; give a number, {least:g} or more"
+            for name, value in table.items()
+            if not _within(value, kind, least, math.inf)
+        ]
+        if key == "picks" and table and not problems and not sum(table.values()):
+            problems.append("  picks: are all 0; give one of them more")
+    return problems
+
+
+def _within(value: Any, kind: type, least: float, most: float) -> bool:
+    kinds = (int,) if kind is int else (int, float)
+    return isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most
+
+
+def _unknown_names(facts: Mapping[str, Any]) -> list[str]:
+    """One line for each width, loss and folder that there is not."""
+    sizes = {f.name for f in dataclasses.fields(Widths)}
+    folders = {*facts.get("styles", ()), BLENDS}
+    return [
+        *(
+            f"  widths.{key}: unknown key; widths are {', '.join(sorted(sizes))}"
+            for key in facts.get("widths", {})
+            if key not in sizes
+        ),
+        *(
+            f"  weights.{key}: unknown loss; losses are {', '.join(LOSSES)}"
+            for key in facts.get("weights", {})
+            if key not in LOSSES
+        ),
+        *(
+            f"  picks.{key}: neither a style of this plan nor {BLENDS}"
+            for key in facts.get("picks", {})
+            if key not in folders
+        ),
+    ]
 
 
 def read_plan(path: Path, **instead: float | int | None) -> Plan:

@@ -56,6 +56,31 @@ def test_every_problem_of_a_plan_is_named_at_once(tmp_path: Path) -> None:
         assert problem.startswith(start)
 
 
+def test_values_of_the_wrong_kind_are_problems_like_any_other(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        'styles = 3\nminutes = "long"\nstills = 2.5\nseed = true\ncrop_px = 4\nweights = 1\n'
+        "[picks]\nink = -1\n",
+    )
+    with pytest.raises(PlanError) as error:
+        read_plan(path)
+    assert str(error.value).splitlines() == [
+        f"{path}: 7 problems",
+        "  minutes: 'long'; give a number, 0.01 or more",
+        "  stills: 2.5; give a whole number, 1 or more",
+        "  crop_px: 4; give a whole number, 32 to 256",
+        "  seed: True; give a whole number, 0 or more",
+        "  styles: 3; give a list of names",
+        "  picks.ink: -1; give a number, 0 or more",
+        "  weights: 1; give a table, [weights]",
+    ]
+
+
+def test_a_plan_that_picks_nothing_is_refused() -> None:
+    with pytest.raises(PlanError, match="picks: are all 0"):
+        plan_of(RIGHT | {"picks": {"ink": 0.0}})
+
+
 def test_one_problem_is_one() -> None:
     with pytest.raises(PlanError, match=r"^plan: 1 problem\n  picks: missing$"):
         plan_of({"styles": ["ink"], "minutes": 1.0})
