@@ -9,6 +9,7 @@ import numpy as np
 from vivant.engines import registry
 from vivant.engines.card import Card
 from vivant.engines.contract import Engine, GraphSource, Part, Precision
+from vivant.engines.watched import seen
 from vivant.runtime.frames import Array
 
 
@@ -21,7 +22,8 @@ def load_engines(
     engines: dict[Part, Engine] = {}
     try:
         for part in card.parts:
-            engines[part] = module.load(GraphSource(folder, card, part, precision), size_px, threads)
+            engine = module.load(GraphSource(folder, card, part, precision), size_px, threads)
+            engines[part] = seen(part, engine)
     except BaseException:
         for engine in engines.values():
             engine.close()

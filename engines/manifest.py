@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vivant.engines.contract import EngineError, Part, Precision
 
 MANIFEST = "manifest.json"
+_STAGED: ContextVar[Path | None] = ContextVar("staged", default=None)
 REBUILD = "Delete that folder and run: vivant engines build"
 
 
@@ -160,9 +164,23 @@ def relatives(manifest: Manifest) -> list[str]:
 
 def cache_folder() -> Path:
     """Where compiled engines are kept, a folder for each; it may not exist yet."""
+    staged = _STAGED.get()
+    if staged is not None:
+        return staged
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("vivant")) / "engines"
+
+
+@contextmanager
+def staged_in(folder: Path) -> Iterator[None]:
+    """Inside, engines are kept in `folder` and looked for there: how the builder tries them, loaded as the
+    show loads them, before they appear."""
+    token = _STAGED.set(folder)
+    try:
+        yield
+    finally:
+        _STAGED.reset(token)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from vivant.engines.card import read_checked
+from vivant.engines.buildable import (
+    Machine,
+    Share,
+    Size,
+    Unbuilt,
+    kept_or_compiled,
+    manifest_of,
+    refuse_gpu_wishes,
+)
+from vivant.engines.card import read_graph
 from vivant.engines.contract import Availability, EngineError, GraphSource
+from vivant.engines.machine import cpu_name
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
 from vivant.runtime.frames import Array
 
+WHOLE = b"the graph itself"
+"""Stands for an engine that is not written: its graph is optimised at each start."""
 INTEGER = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger"}
 FLOAT = {"Conv", "FusedConv", "MatMul", "Gemm", "FusedMatMul", "FusedGemm", "ConvTranspose"}
 
@@ -32,16 +45,29 @@ def available() -> Availability:
 
 
 def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> OnnxruntimeEngine:
-    """One graph in its own session; nothing is kept on disk. Raises EngineError."""
-    file = source.card.graph(source.part, source.precision)
-    graph = read_checked(source.folder, file)
-    specs = tensor_specs(source.card, source.part, size_px)
-    name = f"{source.card.name}.{source.part}"
-    with tempfile.TemporaryDirectory() as folder:
-        session = _session(graph, threads, Path(folder), source.folder / file.file)
-        check_names(specs[0], [each.name for each in session.get_inputs()], name)
-        check_names(specs[1], [each.name for each in session.get_outputs()], name)
-        return OnnxruntimeEngine(session, specs, name)
+    """One graph at a static size, from the store, or optimised now and kept there. Raises EngineError."""
+    (engine,) = unbuilt(source, [size_px], Machine(threads))
+    return _opened(source, threads, kept_or_compiled(engine), size_px)
+
+
+def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> list[Unbuilt]:
+    """An engine for each size: the graph as onnxruntime's own optimiser leaves it for this processor. Raises
+    EngineError."""
+    import onnxruntime
+
+    refuse_gpu_wishes("onnxruntime", machine)
+    made = []
+    for size_px in sizes_px:
+        specs = tensor_specs(source.card, source.part, size_px)
+        shapes = {spec.name: spec.shape for side in specs for spec in side}
+        manifest = manifest_of(source, shapes, "onnxruntime", onnxruntime.__version__, device(), 0)
+        made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs)))
+    return made
+
+
+def device() -> str:
+    """The processor that graphs are optimised for here."""
+    return cpu_name()
 
 
 class OnnxruntimeEngine:
@@ -92,7 +118,66 @@ class OnnxruntimeEngine:
         return "+".join([kind for kind, ops in (("int8", INTEGER), ("f32", FLOAT)) if ran & ops]) or "none"
 
 
-def _session(graph: bytes, threads: int, profiles: Path, path: Path) -> Any:
+def _compiled(source: GraphSource, specs: tuple[Specs, Specs], share: Share) -> bytes:
+    """The optimised graph, at its size: what is computed from shapes alone is computed here."""
+    file = source.card.graph(source.part, source.precision)
+    path = source.folder / file.file
+    graph = read_graph(source.folder, file)
+    if not isinstance(graph, bytes):
+        return WHOLE  # an optimised graph above two gigabytes cannot be written
+    name = f"{source.card.name}.{source.part}"
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "optimised.onnx"
+        plain = _session(graph, _options(1), path)
+        _check(specs, plain, name)
+        share(0.3)
+        options = _options(1)
+        options.optimized_model_filepath = str(made)
+        given = {spec.name: spec.shape for spec in specs[0]}
+        for one in plain.get_inputs():
+            for axis, length in zip(one.shape, given[one.name], strict=True):
+                if isinstance(axis, str):
+                    options.add_free_dimension_override_by_name(axis, length)
+        _session(graph, options, path)
+        return made.read_bytes()
+
+
+def _opened(source: GraphSource, threads: int, compiled: bytes, size_px: Size) -> OnnxruntimeEngine:
+    import onnxruntime
+
+    specs = tensor_specs(source.card, source.part, size_px)
+    name = f"{source.card.name}.{source.part}"
+    graph: bytes | Path = compiled
+    options = _options(threads)
+    if compiled == WHOLE:
+        graph = read_graph(source.folder, source.card.graph(source.part, source.precision))
+    else:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it was
+    with tempfile.TemporaryDirectory() as folder:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "first")
+        session = _session(graph, options, f"the compiled engine of {name}")
+        _check(specs, session, name)
+        return OnnxruntimeEngine(session, specs, name)
+
+
+def _check(specs: tuple[Specs, Specs], session: Any, name: str) -> None:
+    check_names(specs[0], [each.name for each in session.get_inputs()], name)
+    check_names(specs[1], [each.name for each in session.get_outputs()], name)
+
+
+def _options(threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other core is not ours
+    return options
+
+
+def _session(graph: bytes | Path, options: Any, what: object) -> Any:
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import (
         Fail,
@@ -101,14 +186,7 @@ def _session(graph: bytes, threads: int, profiles: Path, path: Path) -> Any:
         InvalidProtobuf,
     )
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other core is not ours
-    options.enable_profiling = True
-    options.profile_file_prefix = str(profiles / "first")
     try:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
-        raise EngineError(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from error
+        raise EngineError(f"onnxruntime cannot load {what}: {str(error).splitlines()[0]}") from error

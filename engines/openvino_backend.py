@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import io
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 
-from vivant.engines.card import read_checked
+from vivant.engines.buildable import (
+    Machine,
+    Share,
+    Size,
+    Unbuilt,
+    kept_or_compiled,
+    manifest_of,
+    refuse_gpu_wishes,
+)
+from vivant.engines.card import read_graph
 from vivant.engines.contract import Availability, EngineError, GraphSource, Precision
-from vivant.engines.manifest import Manifest, keep, recall
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
 from vivant.runtime.frames import Array
-
-log = logging.getLogger(__name__)
 
 HEAVY = {"Convolution", "GroupConvolution", "Deconvolution", "MatMul", "FullyConnected"}
 INTEGER = {"i8", "u8"}
@@ -37,36 +43,36 @@ def available() -> Availability:
 
 
 def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> OpenvinoEngine:
-    """One graph, compiled at a static size or taken from the cache. Raises EngineError."""
+    """One graph at a static size, from the store, or compiled now and kept there. Raises EngineError."""
+    (engine,) = unbuilt(source, [size_px], Machine(threads))
+    return _opened(source, _settings(threads, source.precision), kept_or_compiled(engine), size_px)
+
+
+def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> list[Unbuilt]:
+    """An engine for each size: OpenVINO compiles for one. Raises EngineError."""
     import openvino
 
-    file = source.card.graph(source.part, source.precision)
-    specs = tensor_specs(source.card, source.part, size_px)
     core = openvino.Core()
     if source.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise EngineError("this processor has no bfloat16 arithmetic. Ask for precision int8 or float.")
-    shapes = {spec.name: spec.shape for side in specs for spec in side}
-    manifest = Manifest(
-        student=source.card.name,
-        part=source.part,
-        precision=source.precision,
-        model_sha256=file.sha256,
-        calibration_sha256=file.sha256 if source.precision == "int8" else "",
-        shapes=shapes,
-        adapter_slots=source.card.adapters.slots if source.card.adapters else 0,
-        backend="openvino",
-        backend_version=openvino.__version__,
-        device=_device(core),
-        threads=threads,
-    )
-    try:
-        compiled = _compiled(
-            core, manifest, read_checked(source.folder, file), specs, _settings(threads, source.precision)
-        )
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise EngineError(f"openvino cannot load {source.folder / file.file}: {reason}") from error
-    return OpenvinoEngine(compiled, specs, f"{source.card.name}.{source.part}")
+    refuse_gpu_wishes("openvino", machine)
+    made = []
+    for size_px in sizes_px:
+        specs = tensor_specs(source.card, source.part, size_px)
+        shapes = {spec.name: spec.shape for side in specs for spec in side}
+        manifest = manifest_of(source, shapes, "openvino", openvino.__version__, device(), machine.threads)
+        settings = _settings(machine.threads, source.precision)
+        made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs, settings)))
+    return made
+
+
+def device() -> str:
+    """The processor that engines are compiled for here, and what it can do."""
+    import openvino
+
+    core = openvino.Core()
+    abilities = sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} ({' '.join(abilities)})"
 
 
 class OpenvinoEngine:
@@ -129,27 +135,38 @@ def _settings(threads: int, precision: Precision) -> dict[str, Any]:
     }
 
 
-def _compiled(core: Any, manifest: Manifest, graph: bytes, specs: tuple[Specs, Specs], settings: Any) -> Any:
-    kept = recall(manifest.folder, manifest)
-    if kept is not None:
-        return core.import_model(kept, "CPU", settings)
-    name = f"{manifest.student}.{manifest.part}"
-    log.info("compiling %s for this machine, once; the next start takes it from the cache", name)
-    model = core.read_model(io.BytesIO(graph))
-    check_names(specs[0], [port.get_any_name() for port in model.inputs], name)
-    check_names(specs[1], [port.get_any_name() for port in model.outputs], name)
-    model.reshape({spec.name: list(spec.shape) for spec in specs[0]})
-    compiled = core.compile_model(model, "CPU", settings)
+def _compiled(source: GraphSource, specs: tuple[Specs, Specs], settings: Any, share: Share) -> bytes:
+    import openvino
+
+    file = source.card.graph(source.part, source.precision)
+    name = f"{source.card.name}.{source.part}"
+    graph = read_graph(source.folder, file)
+    core = openvino.Core()
     try:
-        keep(manifest.folder, manifest, compiled.export_model().getvalue())
-    except OSError as error:
-        log.warning("the compiled engine is not kept, the next start will be slower: %s", error)
-    return compiled
+        model = core.read_model(io.BytesIO(graph) if isinstance(graph, bytes) else graph)
+        check_names(specs[0], [port.get_any_name() for port in model.inputs], name)
+        check_names(specs[1], [port.get_any_name() for port in model.outputs], name)
+        model.reshape({spec.name: list(spec.shape) for spec in specs[0]})
+        share(0.1)
+        made: bytes = core.compile_model(model, "CPU", settings).export_model().getvalue()
+    except RuntimeError as error:
+        raise EngineError(_cannot(source.folder / file.file, error)) from error
+    return made
 
 
-def _device(core: Any) -> str:
-    abilities = sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} ({' '.join(abilities)})"
+def _opened(source: GraphSource, settings: Any, compiled: bytes, size_px: Size) -> OpenvinoEngine:
+    import openvino
+
+    specs = tensor_specs(source.card, source.part, size_px)
+    name = f"{source.card.name}.{source.part}"
+    try:
+        return OpenvinoEngine(openvino.Core().import_model(compiled, "CPU", settings), specs, name)
+    except RuntimeError as error:
+        raise EngineError(_cannot(f"the compiled engine of {name}", error)) from error
+
+
+def _cannot(what: object, error: RuntimeError) -> str:
+    return f"openvino cannot load {what}: {str(error).strip().splitlines()[-1]}"
 
 
 def _ran_precision(compiled: Any) -> str:
