@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -12,6 +13,7 @@ from vivant.engines.contract import PARTS, EngineError, Kind, Part, Precision
 from vivant.engines.diffusion.facts import Facts
 
 CARD = "card.json"
+GRAPH_OF: Mapping[Precision, Kind] = {"int8": "int8", "float": "float", "bf16": "float", "half": "float"}
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
@@ -117,7 +119,7 @@ class Card(_Entry):
 
     def graph(self, part: Part, precision: Precision) -> CardFile:
         """The ONNX file of one part. Raises EngineError when the student has none of that precision."""
-        file = self.graphs.get(part, {}).get("float" if precision == "bf16" else precision)
+        file = self.graphs.get(part, {}).get(GRAPH_OF[precision])
         if file is None:
             kinds = ", ".join(sorted(self.graphs.get(part, {}))) or "none"
             raise EngineError(

@@ -10,8 +10,9 @@ from typing import Any, Literal, Protocol, Self
 
 from vivant.runtime.frames import U8, Array, Controls, Latent, VivantError
 
-Precision = Literal["int8", "float", "bf16"]
-"""What a student runs in; bf16 is its float graph with bfloat16 arithmetic, where the processor has it."""
+Precision = Literal["int8", "float", "bf16", "half"]
+"""What a student runs in; bf16 and half are its float graph with bfloat16 or float16 arithmetic, where the
+processor has it."""
 Kind = Literal["int8", "float", "int8_symmetric"]
 """The graphs a student may ship; int8_symmetric is what TensorRT builds its INT8 engines from."""
 Part = Literal["encode", "denoise", "decode", "control"]

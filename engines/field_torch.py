@@ -1,7 +1,7 @@
 """The planes of one canvas as torch operations on one device, for frames that never leave a GPU.
 
 The same textures, recipes and arithmetic as vivant.engines.field, with buffers that stay where they are. What
-the styles ask for are numbers on the device: the host is asked nothing, and one captured graph serves them all.
+the styles ask for are numbers on the device: the host is asked nothing, and one captured graph serves all.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from vivant.engines.slots import CHANNELS
 
@@ -249,7 +250,7 @@ class Decode(Adapted):
         """The last features, (B, half, 4h, 4w)."""
         films = torch.split(self.at("film", self.table(style), bank), [2 * w for w in self.widths], 1)
         # zero is not subtracted, the norm takes it out; turned only after the step, bytes stay bytes in INT8
-        thread = self.weave((planes.float() * PLANE_STEP).permute(0, 3, 1, 2))
+        thread = self.weave((planes.to(self.weave.conv.weight.dtype) * PLANE_STEP).permute(0, 3, 1, 2))
         thread = self.mix(F.relu(modulate(thread, films[0])))
         fine = F.relu(thread + self.look(guide))
         middle = F.relu(self.down_quarter(fine))
@@ -277,7 +278,7 @@ class Decode(Adapted):
         weight = torch.cat([weight, torch.zeros_like(weight[:4])])
         bias = torch.cat([bias, torch.ones_like(bias[:4])])
         rgba = F.conv2d(self.fine(code, guide, planes, style, bank), weight, bias, padding=1)
-        bytes_ = (rgba * 255).round().clamp(0, 255).to(torch.uint8)
+        bytes_ = (rgba.float() * 255).round().clamp(0, 255).to(torch.uint8)
         return F.pixel_shuffle(bytes_, 2).permute(0, 2, 3, 1)
 
 
@@ -302,3 +303,12 @@ class House(nn.Module):
     def adapted(self, part: str) -> Adapted:
         """The part that takes adapters: denoise or decode."""
         return cast(Adapted, self.get_submodule(part))
+
+
+def folded(part: nn.Module) -> nn.Module:
+    """A part for inference alone: each BatchNorm that follows a convolution is put into its weights."""
+    for module in part.modules():
+        if isinstance(module, ConvNorm):
+            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
+            module.norm = nn.Identity()  # type: ignore[assignment]
+    return part

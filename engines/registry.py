@@ -65,7 +65,7 @@ BACKENDS: Final[Mapping[str, Door]] = MappingProxyType(
             "vivant.engines.torch_backend",
             ("torch", "safetensors"),
             "pip install 'vivant[torch]'",
-            ("float",),
+            ("float", "half", "bf16"),
             reads="weights",
         ),
         "null": Door("vivant.engines.null_backend", (), "", ("float",), reads="nothing", own_student="null"),

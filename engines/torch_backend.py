@@ -1,20 +1,32 @@
-"""torch on the CPU: for comparison and for those who train. Imported only when it is named."""
+"""torch, on the first NVIDIA GPU that it sees or else on the CPU. Imported only when it is named.
+
+On a GPU the parts of a frame can be joined without leaving it (vivant.engines.device_frame); here each runs
+for itself, from numpy to numpy.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from vivant.engines.card import read_checked
-from vivant.engines.contract import Availability, EngineError, GraphSource
+from vivant.engines.contract import Availability, EngineError, GraphSource, Precision
 from vivant.engines.specs import Specs, check_arrays, tensor_specs
 from vivant.runtime.frames import Array
 
+if TYPE_CHECKING:
+    from torch import Tensor, device, nn
+
+log = logging.getLogger(__name__)
+
+RAN: Final[Mapping[Precision, str]] = MappingProxyType({"float": "f32", "half": "f16", "bf16": "bf16"})
+
 
 def available() -> Availability:
-    """Whether torch and safetensors are installed. Imports them (seconds)."""
+    """Whether torch and safetensors are installed, and where torch would run. Imports them (seconds)."""
     _settle_threads()
     try:
         import safetensors
@@ -23,15 +35,23 @@ def available() -> Availability:
         return Availability(
             False, "", f"torch cannot be imported ({error}). Run: pip install 'vivant[torch]'"
         )
-    return Availability(True, torch.__version__, f"safetensors {safetensors.__version__}")
+    where = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "the CPU"
+    return Availability(True, torch.__version__, f"on {where}, safetensors {safetensors.__version__}")
+
+
+def own_device() -> device:
+    """Where torch runs: the first GPU that CUDA_VISIBLE_DEVICES leaves, else the CPU."""
+    import torch
+
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEngine:
-    """One part of the network with the student's weights, in float32. Raises EngineError."""
-    if source.precision != "float":
+    """One part of the network with the student's weights. Raises EngineError."""
+    if source.precision not in RAN:
         raise EngineError(
-            f"the torch backend runs float only, and {source.precision} was asked for. "
-            "Use precision float, or the backend openvino or onnxruntime."
+            f"the torch backend runs {', '.join(RAN)}, and {source.precision} was asked for. "
+            "Use one of these, or the backend openvino or onnxruntime."
         )
     if source.card.weights is None:
         raise EngineError(f"student {source.card.name} has no weights for torch; use another backend")
@@ -41,7 +61,7 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
     import safetensors.torch
     import torch
 
-    from vivant.engines.house import Bank, House, Widths
+    from vivant.engines.house import Bank, House, Widths, folded
 
     torch.set_num_threads(threads)  # torch knows one number for the whole process
     try:
@@ -52,39 +72,58 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
             f"{source.folder / source.card.weights.file} does not fit this version's network "
             f"({str(error).splitlines()[0]}). Export the student anew."
         ) from error
-    part = network.get_submodule(source.part).eval().requires_grad_(False)
-    return TorchEngine(part, specs, f"{source.card.name}.{source.part}", Bank)
+    part = folded(network.get_submodule(source.part).eval().requires_grad_(False))
+    # the encoder is little work, and its guide is judged to a thousandth: it stays float32
+    precision: Precision = "float" if source.part == "encode" else source.precision
+    engine = TorchEngine(part, specs, f"{source.card.name}.{source.part}", precision, own_device())
+    if specs[0][-1].name == "adapter_scale":
+        engine.call = lambda *given: part(*given[:-3], Bank(*given[-3:]))
+    return engine
 
 
 class TorchEngine:
-    """One part of the network. torch allocates its own activations; the outputs are copied out."""
+    """One part of a network on one device. `run` is the contract: numpy in, numpy out; `put` takes and fills
+    tensors of that device. torch allocates its own activations; the outputs are copied out."""
 
-    ran_precision = "f32"
+    def __init__(
+        self, part: nn.Module, specs: tuple[Specs, Specs], graph: str, precision: Precision, on: device
+    ) -> None:
+        import torch
 
-    # Any: torch is optional
-    def __init__(self, part: Any, specs: tuple[Specs, Specs], graph: str, bank: Any) -> None:
         self.inputs, self.outputs = specs
+        self.device = on
+        self.ran_precision = RAN[precision]
         self._graph = graph
-        self._part = part
-        self._bank = bank
+        self._dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[RAN[precision]]
+        self.call: Callable[..., Any] | None = _laid_out(part.to(on, self._dtype))
+        """What takes the inputs in their order; None when closed."""
+        if on.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # float is to mean float
+            torch.backends.cudnn.benchmark = True  # shapes never change: look for the fastest once
 
     def run(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         import torch
 
-        if self._part is None:
-            raise EngineError(f"{self._graph} is closed")
+        self._open()
         check_arrays(self.inputs, inputs, self._graph)
         check_arrays(self.outputs, outputs, self._graph)
-        with torch.inference_mode():
-            given = [torch.from_numpy(inputs[spec.name]) for spec in self.inputs]
-            if self.inputs[-1].name == "adapter_scale":
-                given[-3:] = [self._bank(*given[-3:])]
-            made = self._part(*given)
+        given = {name: torch.from_numpy(array).to(self.device) for name, array in inputs.items()}
+        made = {name: torch.from_numpy(array) for name, array in outputs.items()}
+        self.put({**given, **made})
+
+    def put(self, tensors: Mapping[str, Tensor]) -> None:
+        """One run from and into tensors by name, inputs and outputs; on a GPU put on torch's current stream
+        and not waited for."""
+        import torch
+
+        with torch.no_grad():
+            given = [self._taken(tensors[spec.name]) for spec in self.inputs]
+            made = self._open()(*given)
             for spec, tensor in zip(self.outputs, made if isinstance(made, tuple) else (made,), strict=True):
-                torch.from_numpy(outputs[spec.name]).copy_(tensor)
+                tensors[spec.name].copy_(tensor)
 
     def close(self) -> None:
-        self._part = None
+        self.call = None
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +132,24 @@ class TorchEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _taken(self, tensor: Tensor) -> Any:
+        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+
+    def _open(self) -> Callable[..., Any]:
+        if self.call is None:
+            raise EngineError(f"{self._graph} is closed")
+        return self.call
+
+
+def _laid_out(part: nn.Module) -> nn.Module:
+    """Channels last, as convolutions on tensor cores want them."""
+    import torch
+
+    for parameter in part.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return part
 
 
 def _settle_threads() -> None:

@@ -86,6 +86,8 @@ def arrays_for(specs, seed=1):
         else:
             draw = rng.normal if spec.name == "code" else rng.random
             made[spec.name] = draw(size=spec.shape).astype(np.float32)
+        if spec.name.startswith("adapter_"):
+            made[spec.name] *= 0.1  # as small as adapters are: float16 ends at 65504
     return made
 
 
@@ -131,7 +133,11 @@ def test_an_engine_keeps_the_contract(engine, folders, request):
     if kind == "int8":
         assert "int8" in engine.ran_precision
     else:
-        assert engine.ran_precision == {"float": "f32", "bf16": "bf16"}[kind]
+        stays = backend == "torch" and part == "encode"  # float32 in every precision
+        assert (
+            engine.ran_precision
+            == {"float": "f32", "bf16": "f32" if stays else "bf16", "half": "f32" if stays else "f16"}[kind]
+        )
     if part == "decode":
         assert (outputs["picture"][..., 3] == 255).all()
 
