@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -18,12 +18,13 @@ import torch
 
 from vivant.distill.gallery import write_png
 from vivant.distill.losses import sliced_wasserstein
+from vivant.distill.paint import paint_frames
 from vivant.distill.structures import held_out
-from vivant.distill.teachers import guide_of, paint_with
+from vivant.distill.teachers import guide_of
 from vivant.engines.contract import Precision
 from vivant.engines.field import PlaneField
 from vivant.engines.student import Student
-from vivant.runtime.frames import U8, Controls, Latent, VivantError
+from vivant.runtime.frames import EMPTY, U8, Controls, Latent, VivantError
 
 BLUR_PX = 2.0
 DRAWS = 8  # sets of random filters
@@ -31,6 +32,7 @@ STRENGTH = 0.25
 FREE = 0.7  # the strength at which one step and two are compared
 SCALES = (0.25, 0.5, 1.0)
 SEED, OTHER_SEED = 11, 12
+BLENDED = (("ink", "watercolour"), ("oil", "glass"), ("engraving", "coral"))  # in equal shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +61,22 @@ class Findings:
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is evaluated, by name: a style of the base, or an adapter with the style that it stands in for
-    and the recipe of its planes."""
+    and the recipe of its planes; or a blend of styles, by weights."""
 
     name: str
     style: str
     adapters: Mapping[str, float]
     recipe: str
+    blend: Mapping[str, float] = field(default_factory=lambda: EMPTY)
 
     def controls(self, strength: float = STRENGTH, steps: int = 1) -> Controls:
-        return Controls(
-            strength=strength, seed=SEED, steps=steps, styles={self.style: 1.0}, adapters=self.adapters
-        )
+        styles = self.blend or {self.style: 1.0}
+        return Controls(strength=strength, seed=SEED, steps=steps, styles=styles, adapters=self.adapters)
+
+    def paint(self, structure: U8, seed: int) -> tuple[U8, U8]:
+        """The planes u8 (1, H/2, W/2, CHANNELS) and the teacher's picture u8 (H, W, 3) of one still."""
+        [(planes, picture)] = paint_frames([structure], self.blend or {self.recipe: 1.0}, seed)
+        return planes[None], picture
 
 
 def texture(made: U8, wanted: U8) -> float:
@@ -139,12 +146,21 @@ def wishes(student: Student, names: Sequence[str] = ()) -> list[Wish]:
     return [wish for wish in found if not names or wish.name in names]
 
 
+def blends(student: Student) -> list[Wish]:
+    """The blends that a student is tried on: those of BLENDED that it has the styles for."""
+    return [
+        Wish(" + ".join(pair), pair[0], {}, pair[0], dict.fromkeys(pair, 0.5))
+        for pair in BLENDED
+        if set(pair) <= set(student.card.styles)
+    ]
+
+
 def evaluate(
     plain: Student, quantized: Student, structures: Mapping[str, U8], names: Sequence[str] = ()
 ) -> Iterator[tuple[Score, U8]]:
     """For each style its score and a sheet u8: a row for each structure, of the structure, the teacher, the
-    float and the INT8 student."""
-    for wish in wishes(plain, names):
+    float and the INT8 student. Blends come last, where no names are given."""
+    for wish in [*wishes(plain, names), *([] if names else blends(plain))]:
         found, rows = [], []
         for structure in structures.values():
             numbers, row = _compare(plain, quantized, structure, wish)
@@ -181,10 +197,8 @@ def _load(folder: Path, backend: str, precision: Precision, size_px: int, thread
 
 
 def _compare(plain: Student, quantized: Student, structure: U8, wish: Wish) -> tuple[list[float], U8]:
-    planes = planes_of(structure, wish.recipe, SEED)
-    other_planes = planes_of(structure, wish.recipe, OTHER_SEED)
-    teacher = paint_with(wish.recipe, structure, planes, SEED)
-    again = paint_with(wish.recipe, structure, other_planes, OTHER_SEED)
+    planes, teacher = wish.paint(structure, SEED)
+    _, again = wish.paint(structure, OTHER_SEED)
     made, made_int8 = (paint(s, structure, planes, wish.controls()) for s in (plain, quantized))
     free = [paint(plain, structure, planes, wish.controls(FREE, steps)) for steps in (1, 2)]
     numbers = [relative_texture(p, teacher) for p in (made, made_int8, again)]
@@ -230,7 +244,7 @@ def run(
         for score, sheet in evaluate(plain, quantized, structures, styles):
             scores.append(score)
             show(score.style, len(scores))
-            write_png(out / f"{score.style}.png", sheet)
+            write_png(out / f"{score.style.replace(' + ', '_')}.png", sheet)
         effects = list(adapter_effects(plain, quantized, structures))
         leaks = leak(quantized, structures)
     found = Findings(tuple(scores), tuple(effects), leaks)

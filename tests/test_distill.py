@@ -21,10 +21,12 @@ from vivant.distill.adapt import Adapting  # noqa: E402
 from vivant.distill.evaluate import (  # noqa: E402
     BLUR_PX,
     SCALES,
+    SEED,
     Findings,
     adapter_effects,
     evaluate,
     leak,
+    planes_of,
     psnr_db,
     relative_texture,
     table,
@@ -33,6 +35,7 @@ from vivant.distill.evaluate import (  # noqa: E402
 from vivant.distill.plan import Plan  # noqa: E402
 from vivant.distill.sensitivity import markdown, sensitivities  # noqa: E402
 from vivant.distill.sources import open_sources  # noqa: E402
+from vivant.distill.teachers import paint_with  # noqa: E402
 from vivant.distill.train import Training  # noqa: E402
 from vivant.engines.adapter import AdapterInfo  # noqa: E402
 from vivant.engines.card import Card, read_checked  # noqa: E402
@@ -182,6 +185,22 @@ def test_a_score_compares_the_student_with_its_teacher(students: tuple[Student, 
         # an untrained student paints fog; a teacher with another seed paints the same texture
         assert score.texture_float > 1 > score.floor > 0
         assert score.int8_psnr_db > 20
+
+
+def test_a_blend_is_judged_by_the_mean_of_its_painters(
+    students: tuple[Student, Student], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivant.distill.evaluate.BLENDED", (("ink", "mosaic"), ("ink", "glass")))
+    structures = {"0": pictures(64)["0"]}
+    *_, (score, sheet) = evaluate(*students, structures)
+    assert score.style == "ink + mosaic"  # it has no glass
+    own = [planes_of(structures["0"], style, SEED) for style in ("ink", "mosaic")]
+    painted = [
+        paint_with(style, structures["0"], planes[0], SEED).astype(np.float32)
+        for style, planes in zip(("ink", "mosaic"), own, strict=True)
+    ]
+    assert np.abs(sheet[:, 64:128] - sum(painted) / 2).max() <= 0.5
+    assert score.texture_float > 1 > score.floor > 0
 
 
 def test_an_adapters_effect_in_int8_is_set_beside_that_in_float(students: tuple[Student, Student]) -> None:
