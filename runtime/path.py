@@ -18,6 +18,7 @@ from vivant.guardrails.guard import Guard
 from vivant.runtime.condition import SMOOTH_ADDRESS, Condition
 from vivant.runtime.frames import STAGES, U8, Clock, Controls, Frame, Picture, Value, Verdict
 from vivant.runtime.rest import Rest
+from vivant.runtime.still import Still
 from vivant.runtime.supervise import RENDER, STAGE
 
 LOG = logging.getLogger("vivant.render")
@@ -83,7 +84,7 @@ class Path:
             choice.threads,
             [File(name) for name in choice.adapters],
         )
-        self.rest = Rest()
+        self.rest, self.still = Rest(), Still()
         self.guard = Guard.load(*self.student.guard_file)
         self.planes = PlaneField(size_px, choice.seed)
         self._warm_up()
@@ -107,7 +108,8 @@ class Path:
         watch.leave()
         watch.enter("encode")
         latent = self.student.encode(pixels)
-        latent = self.rest.settle(latent, number(controls, SMOOTH_ADDRESS, 0.5))
+        smooth = number(controls, SMOOTH_ADDRESS, 0.5)
+        latent = self.rest.settle(latent, smooth)
         watch.leave()
         watch.enter("denoise")
         latent = self.student.denoise(latent, controls)
@@ -127,6 +129,7 @@ class Path:
             watch.leave()
             watch.enter("decode")
             drawn = self.student.decode(latent, planes, controls)
+            drawn = self.still.keep(drawn, latent, planes, controls, smooth)
             watch.leave()
         return Picture(
             pixels=drawn,
