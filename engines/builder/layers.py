@@ -1,0 +1,118 @@
+"""Which layers INT8 costs most, and how few of them must stay in float for a graph to be near enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from vivant.engines.buildable import Share
+from vivant.engines.builder.compare import Row, Threshold, compared, worst
+from vivant.engines.builder.int8 import Pattern, write_int8
+from vivant.engines.quantize import Calibrated
+from vivant.runtime.frames import Array
+
+MOST_GROUPS = 48  # more layers than this are looked at by blocks
+CHECKED = 6  # samples
+ROOM_DB = 1.0  # above the threshold: other frames cost a little more
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a graph's worst output comes to when only `layers` are INT8; `name` says which they are."""
+
+    name: str
+    layers: tuple[str, ...]
+    psnr_db: float
+
+
+class Scale:
+    """Weighs INT8 graphs of one calibration against its float graph, on some samples."""
+
+    def __init__(
+        self,
+        float_onnx: Path,
+        calibrated: Calibrated,
+        samples: Sequence[Mapping[str, Array]],
+        symmetric: bool,
+    ) -> None:
+        self._calibrated = calibrated
+        self._symmetric = symmetric
+        step = max(len(samples) // CHECKED, 1)
+        self._samples = [samples[index] for index in range(0, len(samples), step)][:CHECKED]
+        self._wanted = [_run(float_onnx, inputs) for inputs in self._samples]
+
+    def of(self, pattern: Pattern) -> list[Row]:
+        """The rows of an INT8 graph with these layers."""
+        with TemporaryDirectory() as scratch:
+            made = Path(scratch) / "some.onnx"
+            write_int8(self._calibrated, pattern, made, self._symmetric)
+            return [
+                row
+                for inputs, wanted in zip(self._samples, self._wanted, strict=True)
+                for row in compared("", "", wanted, _run(made, inputs))
+            ]
+
+
+def costs(scale: Scale, pattern: Pattern, share: Share) -> list[Cost]:
+    """Each layer of the pattern alone in INT8, or each block where there are many; the dearest first."""
+    groups = grouped(pattern.layers)
+    found = []
+    for done, (name, layers) in enumerate(groups.items()):
+        alone = Pattern(layers, tuple(one for one in pattern.whole if one in layers))
+        found.append(Cost(name, layers, _least(scale.of(alone))))
+        share((done + 1) / len(groups))
+    return sorted(found, key=lambda cost: cost.psnr_db)
+
+
+def to_keep(
+    scale: Scale, pattern: Pattern, dearest: Sequence[Cost], least: Threshold
+) -> tuple[str, ...] | None:
+    """The fewest of the dearest layers that are to stay float for every output to reach `least`; None where
+    not even all of them would do. More layers in float are taken to be no worse, which bisection needs."""
+    wanted = Threshold(least.psnr_db + ROOM_DB, least.cosine)
+
+    def enough(count: int) -> bool:
+        kept = {layer for cost in dearest[:count] for layer in cost.layers}
+        return not any(row.fails(wanted) for row in scale.of(pattern.without(kept)))
+
+    low, high = 0, len(dearest)
+    if not enough(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return tuple(layer for cost in dearest[:high] for layer in cost.layers)
+
+
+def grouped(layers: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Layers by themselves, or where there are more than MOST_GROUPS by the path of their names, as deep as
+    keeps the groups few: "/down_blocks.0/resnets.1/conv1/Conv" is of "/down_blocks.0/resnets.1"."""
+    if len(layers) <= MOST_GROUPS:
+        return {layer: (layer,) for layer in layers}
+    best: dict[str, tuple[str, ...]] = {}
+    for depth in range(1, max(layer.count("/") for layer in layers) + 1):
+        found: dict[str, list[str]] = {}
+        for layer in layers:
+            found.setdefault("/".join(layer.split("/")[: depth + 1]), []).append(layer)
+        if best and len(found) > MOST_GROUPS:
+            break
+        best = {name: tuple(inside) for name, inside in found.items()}
+    return best
+
+
+def _least(rows: Sequence[Row]) -> float:
+    return min(row.psnr_db for row in worst(rows).values())
+
+
+def _run(graph: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    names = [one.name for one in session.get_outputs()]
+    known = {one.name for one in session.get_inputs()}
+    made = session.run(names, {name: value for name, value in inputs.items() if name in known})
+    return dict(zip(names, made, strict=True))

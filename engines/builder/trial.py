@@ -1,0 +1,135 @@
+"""Frames that a student paints in every way it can, so that its graphs meet what a show will feed them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vivant.engines.adapter import ADAPTED, PREFIX, AdapterInfo
+from vivant.engines.card import Card
+from vivant.engines.contract import LoadedStudent, Part
+from vivant.engines.field import PlaneField
+from vivant.engines.watched import Arrays, Watched
+from vivant.runtime.frames import F32, U8, Controls
+
+STRENGTHS = (0.25, 0.6)  # a usual one, and one that leaves the student much to invent
+SCALES = (0.25, 0.5, 1.0)  # of an adapter
+MADE_UP = "held-out"  # the adapter that the builder makes up where a student has slots
+PLANES_SEED = 5
+NOISE_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One way to paint; `name` says it in a few words, `group` which ones calibration counts as one."""
+
+    name: str
+    group: str
+    controls: Controls
+
+
+def wishes_of(student: LoadedStudent) -> list[Wish]:
+    """Every style alone, and every adapter at each of SCALES, at strengths in turn."""
+    found: list[Wish] = []
+
+    def wish(name: str, group: str, styles: Mapping[str, float], adapters: Mapping[str, float]) -> None:
+        strength = STRENGTHS[len(found) % len(STRENGTHS)]
+        controls = Controls(
+            strength=strength, seed=NOISE_SEED, styles=styles, adapters=adapters, size_px=student.size_px
+        )
+        found.append(Wish(name, group, controls))
+
+    styles: Sequence[str] = student.card.styles or ("",)
+    for style in styles:
+        for _ in STRENGTHS if len(styles) == 1 else (0,):
+            wish(style or "plain", style or "plain", {style: 1.0} if style else {}, {})
+    for index, adapter in enumerate(student.adapters):
+        style = styles[index % len(styles)]
+        for scale in SCALES:
+            wish(f"{adapter} {scale:g}", adapter, {style: 1.0} if style else {}, {adapter: scale})
+    return found
+
+
+class Easel:
+    """A student and the planes it paints with. One thread."""
+
+    def __init__(self, student: LoadedStudent) -> None:
+        self.student = student
+        self._planes = PlaneField(student.size_px, PLANES_SEED) if student.recipes else None
+
+    def paint(self, frame: U8, controls: Controls) -> U8:
+        """One frame u8 (H, W, 3) of any size through every stage -> u8 (H, W, 4), a view."""
+        student = self.student
+        student.prepare(controls)
+        latent = student.denoise(student.encode(fitted(frame, student.size_px)), controls)
+        planes = None
+        if self._planes is not None and latent.guide is not None:
+            planes = self._planes.update(latent.guide, student.dress(controls))
+        return student.decode(latent, planes, controls)
+
+
+def runs_of(watched: Mapping[Part, Watched]) -> Iterator[tuple[Part, Arrays, Arrays]]:
+    """What each graph was given and made since this was asked last."""
+    for part, engine in watched.items():
+        for given, made in engine.take():
+            yield part, given, made
+
+
+def fitted(frame: U8, size_px: tuple[int, int]) -> U8:
+    """The middle of a frame u8 (h, w, 3) at another size (width, height)."""
+    import cv2
+
+    width, height = size_px
+    scale = max(width / frame.shape[1], height / frame.shape[0])
+    inner = max(width, round(frame.shape[1] * scale)), max(height, round(frame.shape[0] * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    large = cv2.resize(frame, inner, interpolation=how)
+    top, left = (inner[1] - height) // 2, (inner[0] - width) // 2
+    return np.ascontiguousarray(large[top : top + height, left : left + width])
+
+
+def digest(frames: Sequence[U8]) -> str:
+    """sha256 of some frames."""
+    found = hashlib.sha256()
+    for frame in frames:
+        found.update(repr(frame.shape).encode())
+        found.update(np.ascontiguousarray(frame).data)
+    return found.hexdigest()
+
+
+def made_up_adapter(card: Card, folder: Path, seed: int = 3) -> Path | None:
+    """A LoRA file with random weights for every site of a house student, of a weight that changes pictures;
+    None where it has no slots."""
+    if card.adapters is None:
+        return None
+    rng = np.random.Generator(np.random.Philox(key=seed))
+    rank = card.adapters.rank
+    tensors: dict[str, F32] = {}
+    for part in ADAPTED:
+        for site, (inputs, outputs) in card.adapters.sites[part].items():
+            pair = {"A": (rank, inputs), "B": (outputs, rank)}
+            for letter, shape in pair.items():
+                drawn = rng.standard_normal(shape, dtype=np.float32) * (0.4 / max(shape)) ** 0.5
+                tensors[f"{PREFIX}{part}.{site}.lora_{letter}.weight"] = drawn
+    info = AdapterInfo(
+        name=MADE_UP,
+        summary="random weights, to verify slots with",
+        student=card.name,
+        alpha=float(rank),
+        rank=rank,
+        upon=card.weights.sha256 if card.weights else "",
+        made_with="vivant engines build",
+        license="CC0-1.0",
+    )
+    return _saved(folder / f"{MADE_UP}.safetensors", tensors, info)
+
+
+def _saved(path: Path, tensors: Mapping[str, F32], info: AdapterInfo) -> Path:
+    from safetensors.numpy import save_file
+
+    save_file(dict(tensors), path, metadata={"vivant": info.model_dump_json()})
+    return path
