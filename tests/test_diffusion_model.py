@@ -62,14 +62,14 @@ def test_half_precision_weights_are_read_where_there_are_no_others(
     model = open_model(tmp_path)
     weight = load_unet(model).get_parameter("conv_in.weight")
     torch.testing.assert_close(weight, pipeline.unet.conv_in.weight)
-    made = embed(load_encoders(model), "a")
-    np.testing.assert_allclose(made.tokens, embed(load_encoders(open_model(folders["sd"][1])), "a").tokens)
+    made = embed(load_encoders(model.text), "a")
+    np.testing.assert_allclose(made.tokens, embed(load_encoders(open_model(folders["sd"][1]).text), "a").tokens)
 
 
 @pytest.mark.parametrize("kind", ["sd", "sdxl"])
 def test_prompts_are_those_of_the_pipeline(folders: dict[str, tuple[Any, Path]], kind: str) -> None:
     pipeline, folder = folders[kind]
-    made = embed(load_encoders(open_model(folder)), "a fox, abc")
+    made = embed(load_encoders(open_model(folder).text), "a fox, abc")
     wanted = pipeline.encode_prompt(
         "a fox, abc", device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False
     )
@@ -78,7 +78,7 @@ def test_prompts_are_those_of_the_pipeline(folders: dict[str, tuple[Any, Path]],
     if made.pooled is not None:
         np.testing.assert_allclose(made.pooled, wanted[2].numpy(), atol=1e-5)
     with pytest.raises(EngineError, match="tokens long, and 16 fit"):
-        embed(load_encoders(open_model(folder)), "too many letters for this one")
+        embed(load_encoders(open_model(folder).text), "too many letters for this one")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
@@ -90,7 +90,7 @@ def test_pictures_are_those_of_the_pipeline(
     model = open_model(folder)
     denoise = Denoise(load_unet(model), model.sigmas, model.wiring)
     vae = load_vae(model)
-    prompt = embed(load_encoders(model), "a fox")
+    prompt = embed(load_encoders(model.text), "a fox")
     frame = np.random.default_rng(4).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
     noise = torch.randn(1, 4, 8, 8, generator=torch.manual_seed(11))
     fixed = {"prompt": torch.from_numpy(prompt.tokens)}
@@ -139,7 +139,7 @@ def test_pictures_of_an_lcm_are_those_of_its_pipeline(
     model = open_model(tmp_path)
     assert model.wiring == Wiring(boundary=10.0, guidance=True) and model.sampler == Sampler("lcm", grid=50)
     denoise = Denoise(load_unet(model), model.sigmas, model.wiring)
-    prompt = torch.from_numpy(embed(load_encoders(model), "a fox").tokens)
+    prompt = torch.from_numpy(embed(load_encoders(model.text), "a fox").tokens)
     guidance = torch.from_numpy(guidance_embedding(3.0, 12))
     draw = torch.manual_seed(11)
     noises = [torch.randn(1, 4, 8, 8, generator=draw).numpy() for _ in range(count + 1)]

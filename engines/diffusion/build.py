@@ -5,8 +5,7 @@ INT8 follows with vivant.engines.diffusion.int8, from samples of a show.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +19,7 @@ from vivant.engines.diffusion.control import Control, add_image_prompt, residual
 from vivant.engines.diffusion.export import Decode, Encode, Parity, parity, write_graph
 from vivant.engines.diffusion.facts import Facts, PromptFacts, ResidualFacts, SamplerFacts, SlotFacts, Specs
 from vivant.engines.diffusion.load import load_controlnet, load_unet, load_vae
-from vivant.engines.diffusion.model import Model, read_config
+from vivant.engines.diffusion.model import Model, read_config, weights_hash
 from vivant.engines.diffusion.unet import Denoise, all_sites
 
 NOISE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
@@ -39,6 +38,7 @@ class Wanted:
     fused: Mapping[Path, float] = field(default_factory=lambda: MappingProxyType({}))
     controlnet: Path | None = None
     control: Literal["fused", "residuals"] = "fused"
+    sees: Literal["edges", "frame"] = "edges"
     image_prompt: Path | None = None
 
 
@@ -130,6 +130,8 @@ def _facts(
         control=control,
         residuals=_residuals(model, controlnet) if controlnet is not None and control == "residuals" else (),
         adapters=_slots(layout) if layout is not None else None,
+        sees=wanted.sees,
+        layers=model.layers_per_block,
         size_multiple=model.size_multiple,
         default_size=model.default_size,
         base=weights_hash([*files, *wanted.fused], *map(str, wanted.fused.values())),
@@ -153,13 +155,3 @@ def _residuals(model: Model, controlnet: nn.Module) -> tuple[ResidualFacts, ...]
     found.append(ResidualFacts(channels=widths[-1], stride=2 ** (len(widths) - 1)))
     assert len(found) == residual_count(controlnet)
     return tuple(found)
-
-
-def weights_hash(places: Iterable[Path], *more: str) -> str:
-    """sha256 over the safetensors files in folders, and files, in their order, and what else counts."""
-    digest = hashlib.sha256("\n".join(more).encode())
-    for place in places:
-        for path in sorted(place.glob("*.safetensors")) if place.is_dir() else [place]:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

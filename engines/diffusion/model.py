@@ -6,8 +6,9 @@ diffusers. A pickle is never opened.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -211,3 +212,13 @@ def _sampler(scheduler: Config, asked: Kind | None, problems: list[str]) -> Samp
         kind == "ddim" and own and not scheduler.get("set_alpha_to_one", True)
     )
     return Sampler(kind, grid, 0.3 if kind == "tcd" else 0.0, ends_clean)
+
+
+def weights_hash(places: Iterable[Path], *more: str) -> str:
+    """sha256 over the safetensors files in folders, and files, in their order, and what else counts."""
+    digest = hashlib.sha256("\n".join(more).encode())
+    for place in places:
+        for path in sorted(place.glob("*.safetensors")) if place.is_dir() else [place]:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

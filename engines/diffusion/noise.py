@@ -68,3 +68,34 @@ class TurningNoise:
             held = (seed, leg), noise(seed, self._out.shape, leg)
             self._ends[leg % 2] = held
         return held[1]
+
+
+class SeededNoise:
+    """The noise of a frame, and of its steps: one seed, or another one, or between the two. One thread; what
+    it gives is its own, valid until the next frame."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._turning = (TurningNoise(shape), TurningNoise(shape))
+        self._out = np.empty(shape, np.float32)
+        self._part = np.empty(shape, np.float32)
+        self._fresh: dict[int, tuple[int, F32]] = {}
+
+    def start(self, seeds: tuple[int, int], blend: float, turn_s: float, time_s: float) -> F32:
+        """What a frame starts with: of the first seed at `blend` 0, of the second at 1, of unit variance
+        between them."""
+        first, second = self._turning
+        first.turn_s = second.turn_s = turn_s
+        angle = blend * math.pi / 2
+        np.multiply(first.at(seeds[0], time_s), np.float32(math.cos(angle)), out=self._out)
+        if blend > 0.0:
+            np.multiply(second.at(seeds[1], time_s), np.float32(math.sin(angle)), out=self._part)
+            np.add(self._out, self._part, out=self._out)
+        return self._out
+
+    def step(self, seed: int, index: int) -> F32:
+        """What step `index` adds."""
+        held = self._fresh.get(index)
+        if held is None or held[0] != seed:
+            held = self._fresh[index] = seed, fresh(seed, index, self._shape)
+        return held[1]

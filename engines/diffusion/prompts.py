@@ -6,12 +6,15 @@ numpy alone; what makes embeddings of words is vivant.engines.diffusion.text.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 import numpy as np
 
@@ -19,6 +22,8 @@ from vivant.engines.contract import EngineError
 from vivant.runtime.frames import F32
 
 Way = Literal["linear", "slerp"]
+WAYS: Final[Mapping[str, Way]] = MappingProxyType({"slerp": "slerp", "linear": "linear"})
+WEIGHT = re.compile(r":\s*(\d+(?:\.\d*)?|\.\d+)$")
 PARALLEL = 0.9995  # cosine above which an arc is as good as a line
 
 
@@ -42,6 +47,25 @@ def blend(prompts: Sequence[Prompt], weights: Sequence[float], way: Way = "linea
         so_far += weight
         found = _between(found, prompt, weight / so_far, way)
     return found
+
+
+def mix_of(text: str) -> tuple[tuple[str, float], ...]:
+    """The prompts of a text and their weights: "ink:2 | gold leaf" is two parts of ink and one of gold leaf.
+    A text without bars is one prompt as it stands, but for a weight at its end; prompts of weight 0 are left
+    out unless there is no other."""
+    found = []
+    for part in text.split("|"):
+        match = WEIGHT.search(part.strip())
+        weight = float(match[1]) if match else 1.0
+        words = WEIGHT.sub("", part.strip()).strip()
+        found.append((words, weight if math.isfinite(weight) else 1.0))
+    above = tuple(one for one in found if one[1] > 0.0)
+    return above or ((found[0][0], 1.0),)
+
+
+def key_of(encoders: str, text: str) -> str:
+    """What an embedding is kept by: sha256 of the encoders' hash and the text."""
+    return hashlib.sha256(f"{encoders}\n{text}".encode()).hexdigest()
 
 
 def travel(prompts: Sequence[Prompt], position: float, way: Way = "slerp") -> Prompt:
@@ -81,19 +105,32 @@ def kept(folder: Path, encoders: str, text: str, make: Callable[[str], Prompt]) 
     """The embedding of `text`, from `folder` where it is kept, else made and kept. `encoders` is the hash of
     the text encoders (and of what was fused into them). A file that cannot be read is made anew."""
     from safetensors import SafetensorError
-    from safetensors.numpy import load, save
 
-    key = hashlib.sha256(f"{encoders}\n{text}".encode()).hexdigest()
-    path = folder / f"{key}.safetensors"
+    path = folder / f"{key_of(encoders, text)}.safetensors"
     try:
-        held = load(path.read_bytes())
-        return Prompt(held["tokens"], held.get("pooled"))
+        return from_bytes(path.read_bytes())
     except (OSError, SafetensorError, KeyError):
         pass  # not there, or not whole: the next lines write it
     prompt = make(text)
-    tensors = {"tokens": prompt.tokens} | ({} if prompt.pooled is None else {"pooled": prompt.pooled})
     folder.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
-        file.write(save(tensors))
+        file.write(to_bytes(prompt))
     os.replace(file.name, path)  # noqa: PTH105  # atomic, and both are paths already
     return prompt
+
+
+def to_bytes(prompt: Prompt) -> bytes:
+    """An embedding as a safetensors file."""
+    from safetensors.numpy import save
+
+    tensors = {"tokens": prompt.tokens} | ({} if prompt.pooled is None else {"pooled": prompt.pooled})
+    made: bytes = save(tensors)
+    return made
+
+
+def from_bytes(data: bytes) -> Prompt:
+    """The reverse. Raises SafetensorError or KeyError for bytes that are none."""
+    from safetensors.numpy import load
+
+    held = load(data)
+    return Prompt(held["tokens"], held.get("pooled"))

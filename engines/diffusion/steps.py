@@ -93,6 +93,17 @@ def timesteps_of(sampler: Sampler, count: int, steps: int, strength: float) -> t
     return found
 
 
+def most_steps(sampler: Sampler, count: int, steps: int, strength: float) -> int:
+    """The largest number of steps up to `steps` that fits below `strength`; 0 where none does."""
+    for fewer in range(steps, 0, -1):
+        try:
+            timesteps_of(sampler, count, fewer, strength)
+        except EngineError:
+            continue
+        return fewer
+    return 0
+
+
 def schedule(sampler: Sampler, sigmas: NDArray[np.float64], steps: int, strength: float) -> tuple[Step, ...]:
     """The steps of one frame, first to last."""
     times = timesteps_of(sampler, len(sigmas), steps, strength)

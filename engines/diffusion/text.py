@@ -3,7 +3,7 @@ path."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import torch
 from vivant.engines.contract import EngineError
 from vivant.engines.diffusion.load import variant
 from vivant.engines.diffusion.lora import read_text_pairs
-from vivant.engines.diffusion.model import Model
 from vivant.engines.diffusion.prompts import Prompt
 from vivant.engines.diffusion.unet import all_sites, fuse
 
@@ -21,11 +20,12 @@ from vivant.engines.diffusion.unet import all_sites, fuse
 Encoder = tuple[Any, Any]  # tokenizer and text model
 
 
-def load_encoders(model: Model) -> tuple[Encoder, ...]:
-    """A model's text encoders in float32, from safetensors alone."""
+def load_encoders(places: Iterable[tuple[Path, Path]]) -> tuple[Encoder, ...]:
+    """Text encoders in float32, from safetensors alone; the folder of each one's tokenizer and its own
+    (Model.text)."""
     transformers = import_module("transformers")
     found = []
-    for tokenizer, folder in model.text:
+    for tokenizer, folder in places:
         kind = _architecture(transformers, folder)
         encoder = kind.from_pretrained(
             folder,

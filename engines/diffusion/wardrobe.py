@@ -1,0 +1,80 @@
+"""LoRA files of a show: each read once, packed for a slot before the show, and hung between two frames."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from vivant.engines.contract import EngineError
+from vivant.engines.diffusion.bank import Bank
+from vivant.engines.diffusion.facts import Facts
+from vivant.engines.diffusion.lora import Lora, read_lora
+from vivant.runtime.frames import F32
+
+LOG = logging.getLogger(__name__)
+
+
+def names_of(files: Iterable[Path]) -> dict[str, Path]:
+    """The files by the names that they have in a show: their own in small letters, signs as dashes. Raises
+    EngineError for a name that is there twice or has no letter."""
+    found: dict[str, Path] = {}
+    for path in files:
+        name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+        if not name or not name[0].isalpha():
+            raise EngineError(f"{path}: no adapter can be named '{name}'. Rename it: a letter first")
+        if name in found:
+            raise EngineError(f"{path} is named '{name}', and so is {found[name]}. Rename one of them")
+        found[name] = path
+    return found
+
+
+def read_loras(facts: Facts, name: str, files: Iterable[Path]) -> dict[str, Lora]:
+    """The adapters in `files` by name, for the slots of the student `name`. Raises EngineError."""
+    found = {}
+    for key, path in names_of(files).items():
+        if facts.adapters is None:
+            raise EngineError(f"{path}: student {name} takes no adapters. Build it with --adapter-slots 1")
+        found[key] = lora = read_lora(path, facts.adapters.layout, facts.layers)
+        if lora.text_layers:
+            LOG.warning(
+                "%s changes %d layers of text encoders too, which a slot cannot: prompts stay as they are",
+                path,
+                lora.text_layers,
+            )
+    return found
+
+
+class Wardrobe:
+    """The slots of one student, and which adapter hangs in which. One thread.
+
+    An adapter keeps its slot while it is worn; the heaviest are worn when there are more than slots. To hang
+    one is one copy of its row.
+    """
+
+    def __init__(self, facts: Facts, loras: Mapping[str, Lora]) -> None:
+        self.loras = loras
+        self._bank = Bank(facts.adapters.layout) if facts.adapters is not None else None
+        self._names: list[str | None] = [None] * (facts.adapters.slots if facts.adapters else 0)
+
+    def inputs(self) -> dict[str, F32]:
+        """By the names that the graph gives them; they stay where they are."""
+        return {} if self._bank is None else self._bank.inputs()
+
+    def wear(self, scales: Mapping[str, float]) -> dict[str, float]:
+        """The adapters that are worn now and their scales in [0, 1]; names it does not know count for
+        nothing."""
+        if self._bank is None:
+            return {}
+        known = {name: min(max(float(s), 0.0), 1.0) for name, s in scales.items() if name in self.loras}
+        asked = {name: scale for name, scale in known.items() if scale > 0.0}
+        worn = dict(sorted(asked.items(), key=lambda item: -item[1])[: len(self._names)])
+        self._names = [name if name in worn else None for name in self._names]
+        for name in worn:
+            if name not in self._names:
+                slot = self._names.index(None)
+                self._bank.hang(slot, self.loras[name].row)
+                self._names[slot] = name
+        self._bank.scale[0] = [worn.get(name, 0.0) if name else 0.0 for name in self._names]
+        return worn
