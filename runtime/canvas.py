@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import moderngl
 import numpy as np
 
+from vivant.runtime.flash import FlashGuard
 from vivant.runtime.frames import U8
 from vivant.runtime.passes import NOISE_PX, Passes
 from vivant.runtime.placing import Aspect, Placing, Size, bars, place
@@ -87,9 +88,13 @@ def is_software(renderer: str) -> bool:
 
 class Canvas:
     """The pictures on the graphics card and the passes that draw them. Only the thread of its context may
-    use it. `profile` follows from the renderer's name unless it is given: "light" upscales bilinearly."""
+    use it. `profile` follows from the renderer's name unless it is given: "light" upscales bilinearly.
+    `flash` is the flash guard, through which every draw goes; `guarded` False, to measure, leaves it out.
+    """
 
-    def __init__(self, context: moderngl.Context, profile: Profile | None = None) -> None:
+    def __init__(
+        self, context: moderngl.Context, profile: Profile | None = None, guarded: bool = True
+    ) -> None:
         self.profile = profile or ("light" if is_software(context.info["GL_RENDERER"]) else "full")
         self._context = context
         # The alpha of what is drawn on stays 1, so that a reading of it is opaque.
@@ -106,7 +111,10 @@ class Canvas:
         self._time_s: float | None = None
         self._living = 0.0  # how far the motion of a held picture has grown, and the first picture's arrival
         self._arrival = 1.0
+        self.flash: FlashGuard | None = None  # not for what warming up draws: that is no show
         self._warm()
+        if guarded:
+            self.flash = FlashGuard(context, self._passes)
 
     @property
     def has_picture(self) -> bool:
@@ -116,7 +124,8 @@ class Canvas:
     @property
     def moves(self) -> bool:
         """Whether the next draw would differ from the last though picture, look and size are the same."""
-        return not self.has_picture or self._living > 0.0 or self._arrival < 1.0
+        damped = self.flash is not None and self.flash.active
+        return not self.has_picture or self._living > 0.0 or self._arrival < 1.0 or damped
 
     def show(self, pixels: U8) -> None:
         """Make `pixels` u8 (H, W, 4) RGBA, top row first, the newest picture. They are copied."""
@@ -147,18 +156,21 @@ class Canvas:
         """
         self._move(held_s, time_s)
         self._drawn, self._drawn_px = target, size_px
+        stage = target if self.flash is None else self.flash.stage(size_px)
         picture = None if blank or self._newest is None else self._develop(look, fade)
         if picture is not None and look.aspect == "fit":
             self._soften(picture)
-        self._use(target, size_px)
+        self._use(stage, size_px)
         if blank:
-            target.clear(0.0, 0.0, 0.0, 1.0)
+            stage.clear(0.0, 0.0, 0.0, 1.0)
         elif picture is None or self._arrival < 1.0:
             self._idle(size_px, time_s)
         if picture is not None:
             self._place(picture, size_px, look, time_s)
         elif not blank:
             self._arrival = 0.0
+        if self.flash is not None:
+            self.flash.show(target, round(time_s * 1e9), blank)
 
     def read(self) -> U8:
         """What was drawn last, u8 (H, W, 4) RGBA, top row first; the caller may keep it, not write to it.

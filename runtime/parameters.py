@@ -332,5 +332,7 @@ def _status() -> tuple[Parameter, ...]:
         count("held", "pictures that the guard held back"),
         count("late", "pictures that missed the budget"),
         count("restarts", "times the render process was started again"),
+        duration("flash_damped", "share of the screen on which the flash guard damps now", ""),
+        count("flash_engaged", "times the flash guard began to damp"),
         count("refused", "messages refused at the doors"),
     )

@@ -14,6 +14,7 @@ MESH_CELLS: Final = 16  # a side: fine enough for what varies slowly, coarse eno
 NOISE_PX: Final = 256
 NOISE_SEED: Final = 2
 NOISE_UNIT: Final = 2  # units 0 and 1 hold pictures
+LEVELS_UNIT: Final = 3  # where the flash guard holds the picture, and how firmly
 
 SHADERS: Final = {
     "idle": ("idle.vert", "tint.frag", ()),
@@ -24,8 +25,19 @@ SHADERS: Final = {
     "fade+grade": ("whole.vert", "develop.frag", ("FADE", "GRADE")),
     "picture": ("picture.vert", "picture.frag", ()),
     "picture+grain": ("picture.vert", "picture.frag", ("GRAIN",)),
+    "flash cells": ("whole.vert", "flash_cells.frag", ()),
+    "flash damp": ("whole.vert", "flash_damp.frag", ()),
 }
-UNITS: Final = {"newest": 0, "picture": 0, "glow": 0, "previous": 1, "noise": NOISE_UNIT}
+UNITS: Final = {
+    "newest": 0,
+    "picture": 0,
+    "glow": 0,
+    "drawn": 0,
+    "previous": 1,
+    "before": 1,
+    "noise": NOISE_UNIT,
+    "levels": LEVELS_UNIT,
+}
 
 
 def noise_tile(seed: int) -> U8:

@@ -252,6 +252,11 @@ class Present:
         return {"passed_over": self._reader.skipped, "torn": self._reader.torn}
 
     @property
+    def flash(self) -> dict[str, float] | None:
+        """What the flash guard did; None where it was left out."""
+        return None if self._canvas.flash is None else self._canvas.flash.counts()
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """What the quality ladder did."""
         return () if self._ladder is None else tuple(self._ladder.steps)
@@ -273,5 +278,7 @@ class Present:
             "held": frames["held"],
             "late": frames["late"],
             "restarts": self._render.restarts,
+            "flash_damped": 0.0 if self._canvas.flash is None else self._canvas.flash.damping.share,
+            "flash_engaged": 0 if self._canvas.flash is None else self._canvas.flash.damping.engaged,
             "refused": 0 if self._osc is None else sum(self._osc.counts()["refused_by_reason"].values()),
         }

@@ -178,6 +178,7 @@ def assemble(
             "restarts": process.restarts,
             "longest_gap_ms": present.meters.longest_gap_ms,
         },
+        "flash_guard": present.flash,
         "lane": present.lane,
         "ladder": [asdict(step) for step in present.steps],
         "osc": {"received": 0, "applied": 0, "refused_by_reason": {}} if osc is None else osc.counts(),

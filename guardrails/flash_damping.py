@@ -1,0 +1,140 @@
+"""When a flashing picture is damped, where, and how firmly: the policy of the flash guard in a show.
+
+Two flashes in a second are left alone. The fifth transition within ENGAGE_NS, or the sixth within a second,
+engages: two and a half flashes are over, and the slew limit keeps the third from completing. The limits that
+it watches are a tenth stricter than the standards', so that what is shown also passes when it was compressed
+and measured afterwards.
+
+The picture is limited where it flashes, at FIRM_PER_S of full light a second: in one second that is one
+transition at most, and six with the five before it. After FIRM_S it is let go to CALM_PER_S, two and a half
+transitions a second and less than one flash and a half. What is watched is the picture before damping, so
+that damping lasts as long as what makes it flash.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vivant.guardrails.flash import COLUMNS, ROWS, SECOND_NS, Limits, Tally, Watch
+from vivant.guardrails.flash_swings import Cells
+from vivant.runtime.frames import F32
+
+ENGAGE_AT: Final = 5  # transitions; a third flash is over with the sixth
+ENGAGE_NS: Final = 900_000_000  # a beat of 120 a minute, two flashes a second, may be 10 % early
+RELEASE_BELOW: Final = 3  # transitions of the last second: one flash and less is calm
+FIRM_PER_S: Final = 0.1
+CALM_PER_S: Final = 0.25
+FIRM_S: Final = 1.0
+RELEASE_S: Final = 1.2  # the limit grows evenly in its logarithm until it is none
+MARGIN: Final = 0.9
+SPREAD_CELLS: Final = 2  # around what flashes, so that no rim goes on
+RED_KINDS: Final = ("red", "red 2.1")
+RED_PER_S: Final = 1.0  # share of the way to the new colour: dark reds are far apart in u', v', near in light
+SHORTEST_STEP_S: Final = 0.001
+LONGEST_STEP_S: Final = 0.05  # a stall must not become a jump
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How one picture is held: `levels` f32 (ROWS, COLUMNS, 2) in [0, 1], for every change and for red.
+
+    With level 1 a pixel moves by at most `most` of full light toward the new picture (a quarter of it when
+    that is brighter, so that what flashes settles toward its darker state), and by at most `part` of the way
+    where red flashes; with 0 it is the new picture; between them by the power of the level.
+    """
+
+    levels: F32
+    most: float
+    part: float
+
+
+class Damping:
+    """Which cells are damped now. One thread uses it: the present loop's.
+
+    `field` as in Watch. `engaged` counts how often damping began, `damped_s` how long there was any.
+    """
+
+    def __init__(self, field: tuple[int, int]) -> None:
+        self._watch = Watch(field, Limits().within(MARGIN))
+        self._recent = {name: Tally(ENGAGE_NS) for name in self._watch.kinds}
+        self._held: dict[str, Cells] = {
+            name: np.zeros((ROWS, COLUMNS), np.bool_) for name in self._watch.kinds
+        }
+        self._since_ns = np.zeros((ROWS, COLUMNS), np.int64)
+        self._levels: F32 = np.zeros((ROWS, COLUMNS, 2), np.float32)
+        self._time_ns: int | None = None
+        self.engaged = 0
+        self.damped_s = 0.0
+
+    def resize(self, field: tuple[int, int]) -> None:
+        """The picture has another shape: a field takes other cells of it."""
+        self._watch.field = field
+
+    @property
+    def active(self) -> bool:
+        """Whether any of the picture is damped, or still being released."""
+        return bool(self._levels[..., 0].any())
+
+    @property
+    def share(self) -> float:
+        """How much of the picture is damped, in [0, 1]."""
+        return float(self._levels[..., 0].mean())
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """The kinds of flash that keep it damped."""
+        return tuple(name for name, held in self._held.items() if held.any())
+
+    def see(self, light: F32, time_ns: int) -> None:
+        """Take the cells of a picture as it was before damping, drawn at `time_ns`."""
+        self._watch.see(light, time_ns)
+        for name, kind in self._watch.kinds.items():
+            recent, counts, held = self._recent[name], kind.tally.counts, self._held[name]
+            recent.step(kind.turns, time_ns)
+            held &= counts >= RELEASE_BELOW
+            if kind.screen >= ENGAGE_AT:  # flashes that wander: one change at a place is the half of one
+                held |= counts > 0
+            if self._watch.counts_as_area((recent.counts >= ENGAGE_AT) | (counts > ENGAGE_AT)):
+                held |= counts >= RELEASE_BELOW
+
+    def step(self, now_ns: int) -> Hold:
+        """How the picture drawn at `now_ns` is held."""
+        elapsed_s = 0.0 if self._time_ns is None else max(0.0, (now_ns - self._time_ns) / SECOND_NS)
+        self._time_ns = now_ns
+        held = np.logical_or.reduce(list(self._held.values()))
+        red = np.logical_or.reduce([self._held[name] for name in RED_KINDS])
+        self.engaged += bool(held.any()) and not self.active
+        self.damped_s += elapsed_s if self.active else 0.0
+        step_s = min(max(elapsed_s, SHORTEST_STEP_S), LONGEST_STEP_S)
+        firm_step, calm_step = FIRM_PER_S * step_s, CALM_PER_S * step_s
+        self._since_ns[held & (self._levels[..., 0] <= 0.0)] = now_ns
+        firm = now_ns - self._since_ns < FIRM_S * SECOND_NS
+        calm = math.log(calm_step) / math.log(firm_step)
+        released = np.maximum(0.0, self._levels - np.float32(elapsed_s / RELEASE_S))
+        self._levels[..., 0] = np.where(held, np.where(firm, 1.0, calm), released[..., 0])
+        self._levels[..., 1] = np.where(red, 1.0, released[..., 1])
+        return Hold(spread(self._levels) if self.active else self._levels, firm_step, RED_PER_S * step_s)
+
+
+def spread(levels: F32) -> F32:
+    """Levels (rows, columns, n) that reach SPREAD_CELLS further, with soft rims and no loss inside."""
+    wide = levels
+    for axis in (0, 1):
+        for _ in range(SPREAD_CELLS):
+            wide = np.maximum.reduce(neighbours(wide, axis))
+    for axis in (0, 1):
+        before, here, after = neighbours(wide, axis)
+        wide = np.float32(0.25) * (before + after) + np.float32(0.5) * here
+    return wide
+
+
+def neighbours(levels: F32, axis: int) -> tuple[F32, F32, F32]:
+    """Each cell's neighbour before, the cell, its neighbour after; the edge cells are their own."""
+    ends = [(1, 1) if one == axis else (0, 0) for one in range(levels.ndim)]
+    padded = np.pad(levels, ends, mode="edge")
+    before, after = (np.take(padded, range(start, start + levels.shape[axis]), axis) for start in (0, 2))
+    return before, levels, after

@@ -1,0 +1,137 @@
+"""The flash guard at the screen: it measures every finished picture, and slows what would flash.
+
+The show draws onto a stage; from there the picture goes to the target as it is, bit by bit, or damped. It is
+reduced to cells on the graphics card and read back through a buffer at the next draw, so that nothing waits:
+what is known is one draw old, which the damping's margin of a transition allows for.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final
+
+import moderngl
+import numpy as np
+
+from vivant.guardrails.flash import COLUMNS, ROWS, field_cells
+from vivant.guardrails.flash_damping import Damping, Hold
+from vivant.runtime.frames import F32
+from vivant.runtime.passes import LEVELS_UNIT, Passes
+from vivant.runtime.placing import Size
+
+LOG = logging.getLogger("vivant.flash")
+FREE: Final = Hold(np.zeros((ROWS, COLUMNS, 2), np.float32), 1.0, 1.0)
+
+
+class FlashGuard:
+    """Between the passes of the show and the surface. Only the context's thread may use it."""
+
+    def __init__(self, context: moderngl.Context, passes: Passes) -> None:
+        self._context, self._passes = context, passes
+        self._cells = context.framebuffer([context.texture((COLUMNS, ROWS), 4, dtype="f2")])
+        self._buffer = context.buffer(reserve=COLUMNS * ROWS * 4 * 2)
+        self._levels: Any = context.texture((COLUMNS, ROWS), 2, dtype="f4")
+        self._levels.repeat_x = self._levels.repeat_y = False
+        self._made: list[Any] = []
+        self._size_px: Size = (0, 0)
+        self._pending_ns: int | None = None
+        self._damped = False
+        self._known = False  # whether the other stage holds what was shown last
+        self.damping = Damping(field_cells(16 / 9))
+
+    @property
+    def active(self) -> bool:
+        """Whether the picture is damped now: then it changes though nothing else does."""
+        return self.damping.active or self._damped
+
+    def stage(self, size_px: Size) -> moderngl.Framebuffer:
+        """What to draw the next picture on, of `size_px`."""
+        if size_px != self._size_px:
+            self._resize(size_px)
+        return self._stages[0]
+
+    def show(self, target: moderngl.Framebuffer, time_ns: int, blank: bool = False) -> None:
+        """Bring what was drawn on the stage onto `target`, at `time_ns` of any steady clock.
+
+        `blank` says that it is the operator's black, which is shown at once whatever flashes. Coming back
+        from it is damped like everything else, so that it cannot be made to flash.
+        """
+        self._collect()
+        self._measure(time_ns)
+        hold = self.damping.step(time_ns)
+        shown = self._damp(FREE if blank else hold) if self.damping.active else self._stages[0]
+        self._context.copy_framebuffer(target, shown)
+        self._report()
+        self._stages.reverse()
+        self._known = True
+
+    def counts(self) -> dict[str, float]:
+        """For the report: how often the picture was damped and for how long."""
+        return {"engaged": self.damping.engaged, "damped_s": round(self.damping.damped_s, 3)}
+
+    def _report(self) -> None:
+        if self.damping.active and not self._damped:
+            LOG.warning("%s flashes: the picture is damped", " and ".join(self.damping.why))
+        elif self._damped and not self.damping.active:
+            LOG.info("the flashing is over: the picture is free again")
+        self._damped = self.damping.active
+
+    def _collect(self) -> None:
+        """Judge the cells of the last draw; they arrived while it was shown."""
+        if self._pending_ns is None:
+            return
+        cells = np.frombuffer(self._buffer.read(), np.float16).reshape(ROWS, COLUMNS, 4)
+        self.damping.see(cells[..., :3].astype(np.float32), self._pending_ns)
+        self._pending_ns = None
+
+    def _measure(self, time_ns: int) -> None:
+        self._use(self._cells)
+        self._passes.draw("flash cells", self._stages[0].color_attachments[0])
+        self._cells.read_into(self._buffer, components=4, dtype="f2")
+        self._pending_ns = time_ns
+
+    def _damp(self, hold: Hold) -> Any:
+        """The stage moved toward from what was shown before; where to find it."""
+        if not self._damped:  # what was shown last is on the other stage, undamped
+            self._move(self._stages[1 if self._known else 0], FREE)
+        self._move(self._stages[0], hold)
+        return self._shown
+
+    def _move(self, stage: Any, hold: Hold) -> None:
+        levels: F32 = np.ascontiguousarray(hold.levels, np.float32)
+        self._levels.write(levels)
+        self._levels.use(LEVELS_UNIT)
+        self._use(self._lights[0])
+        last = self._lights[1].color_attachments[0]
+        self._passes.draw("flash damp", stage.color_attachments[0], last, most=hold.most, part=hold.part)
+        self._lights.reverse()
+
+    def _use(self, target: Any) -> None:
+        target.viewport = (0, 0, *target.size)
+        target.use()
+        self._context.enable_only(moderngl.NOTHING)
+
+    def _resize(self, size_px: Size) -> None:
+        """New textures: what was shown at another size is forgotten, what was counted is not."""
+        for one in self._made:
+            one.release()
+        stages = [self._context.texture(size_px, 4) for _ in range(2)]
+        lights = [self._context.texture(size_px, 4, dtype="f2") for _ in range(2)]
+        colour = self._context.texture(size_px, 4)
+        for texture in (*stages, *lights, colour):
+            texture.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._stages = [self._context.framebuffer([texture]) for texture in stages]
+        self._lights = [self._context.framebuffer([texture, colour]) for texture in lights]
+        self._shown = self._context.framebuffer([colour])
+        for framebuffer in (*self._stages, *self._lights):
+            framebuffer.clear()  # what nobody wrote may be no number
+        self._made = [*self._stages, *self._lights, self._shown, *stages, *lights, colour]
+        self._size_px, self._known, self._damped = size_px, False, False
+        self.damping.resize(field_cells(size_px[0] / size_px[1]))
+        self._warm()
+
+    def _warm(self) -> None:
+        """Run both passes once, so that the driver builds them before the show: nothing of it is kept."""
+        self._measure(0)
+        self._move(self._stages[0], FREE)
+        self._pending_ns = None
