@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vivant.engines.contract import EngineError
-from vivant.engines.field import BANKS, CANVAS, HALF, SURE, PlaneField, demands, tile_blocks
+from vivant.engines.field import BANKS, CANVAS, HALF, SURE, PlaneField, _carry, _Motion, demands, tile_blocks
 from vivant.engines.slots import GROUPS, ORIENTED, RECIPES, block
 from vivant.engines.textures.store import ORIENTATIONS, UNIT, ZERO
-from vivant.runtime.frames import F32, U8
+from vivant.runtime.frames import F32, U8, Array
 
 ASKED: Final = 1 + 2 * len(GROUPS)  # how much of the last tangents stays; of each group a place and a gain
 _LIFT = 0.02
@@ -50,6 +50,7 @@ class TorchPlaneField:
         self._held = torch.zeros_like(self._prior)
         self._began = False
         self._textures, self._places = _textures(recipes, device)
+        self._motion = _Motion((size_px[0] // 4, size_px[1] // 4))
         self._kernels = [(_gaussian(n, sigma).to(device), share) for n, sigma, share in _BLURS]
         sobel = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 16
         self._sobel = torch.stack([sobel, sobel.t()])[:, None].to(device)
@@ -67,6 +68,11 @@ class TorchPlaneField:
                 raise EngineError(f"planes were made ready without '{source}', which {[*weights]} ask for")
             asked[1 + 2 * index : 3 + 2 * index] = self._places[group].get(source, 0), gain
         return asked
+
+    def follow(self, guide: F32, weights: Mapping[str, float], carry: float = 1.0) -> Array | None:
+        """What `shift` is to be after a guide on the host, (1, 1, H/2, W/2); None where nothing is
+        carried."""
+        return self._motion.follow(guide[0, 0], carry * _carry(weights))
 
     @torch.no_grad()
     def put(self, guide: Tensor, asked: Tensor) -> None:
@@ -91,6 +97,7 @@ class TorchPlaneField:
         """Start anew: the next call's tangents owe nothing to what came before."""
         self._began = False
         self._held.zero_()
+        self._motion.forget()
         self.shift.zero_()
 
     def _gathered(self, group: str, index: Tensor, gain: Tensor) -> Tensor:

@@ -130,6 +130,11 @@ class Student:
         engines = load_engines(folder, card, backend, precision, size_px, threads)
         return cls(card, folder, backend, precision, engines, worn)
 
+    @property
+    def engines(self) -> Mapping[Part, Engine]:
+        """Its engines by part; they close with the student."""
+        return self._engines
+
     def prepare(self, controls: Controls) -> None:
         """Nothing here takes long."""
 

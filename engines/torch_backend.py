@@ -82,8 +82,8 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
 
 
 class TorchEngine:
-    """One part of a network on one device. `run` is the contract: numpy in, numpy out; `put` takes and fills
-    tensors of that device. torch allocates its own activations; the outputs are copied out."""
+    """One part of a network on one device. `run` is the contract: numpy in, numpy out; `put_tensors` takes
+    and fills tensors of that device. torch allocates its own activations; the outputs are copied out."""
 
     def __init__(
         self, part: nn.Module, specs: tuple[Specs, Specs], graph: str, precision: Precision, on: device
@@ -109,9 +109,9 @@ class TorchEngine:
         check_arrays(self.outputs, outputs, self._graph)
         given = {name: torch.from_numpy(array).to(self.device) for name, array in inputs.items()}
         made = {name: torch.from_numpy(array) for name, array in outputs.items()}
-        self.put({**given, **made})
+        self.put_tensors({**given, **made})
 
-    def put(self, tensors: Mapping[str, Tensor]) -> None:
+    def put_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """One run from and into tensors by name, inputs and outputs; on a GPU put on torch's current stream
         and not waited for."""
         import torch
