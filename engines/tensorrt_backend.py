@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from vivant.engines.dlpack import View, borrow
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
 from vivant.engines.tensorrt_plans import Size, any_built, build_command, find_plan
 from vivant.runtime.frames import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +103,9 @@ class TensorrtEngine:
         self.ran_precision = {"int8": "int8+f16", "float": "f32"}[precision]
         self.bound: set[str] = set()  # to memory of somebody else
         self.fixed = False  # part of a captured frame
+        self.device = _torch_device()
+        """Where torch's tensors may be handed over (put_tensors); None where torch is not here for CUDA."""
+        self._elsewhere = False  # pointed to tensors of torch
         self._graph = graph
         self._context: Any = None  # Any: TensorRT is optional
         self._open = ExitStack()
@@ -114,7 +121,7 @@ class TensorrtEngine:
                 self._staging[spec.name] = self._open.enter_context(Pinned(spec.shape, spec.dtype))
                 own = self._open.enter_context(DeviceBuffer(spec.shape, spec.dtype, self._stream))
                 self.buffers[spec.name] = own.view()
-                self._point(spec.name, own.view())
+                self._point(spec.name, own.address)
             missing = self._context.infer_shapes()
             if missing:
                 raise EngineError(f"{graph} still wants {', '.join(missing)}. Export the student anew.")
@@ -143,10 +150,31 @@ class TensorrtEngine:
         """Puts one run on `stream`, from and into the arrays in GPU memory, and does not wait for it."""
         if self._context is None:
             raise EngineError(f"{self._graph} is closed")
-        if not self._context.execute_async_v3(stream.handle):
-            raise EngineError(
-                f"TensorRT would not run {self._graph}; its log says why. Build the engine anew."
-            )
+        if self._elsewhere:
+            for name, view in self.buffers.items():
+                self._point(name, view.address)
+            self._elsewhere = False
+        self._execute(stream.handle)
+
+    def put_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Puts one run on torch's current stream, from and into its tensors by name, inputs and outputs, and
+        does not wait for it. They must live until it is done. Raises EngineError for one that does not
+        fit."""
+        import torch
+
+        if self._context is None:
+            raise EngineError(f"{self._graph} is closed")
+        for spec in (*self.inputs, *self.outputs):
+            tensor = tensors[spec.name]
+            kind = str(tensor.dtype).removeprefix("torch.")
+            if (tuple(tensor.shape), kind) != (spec.shape, spec.dtype) or not tensor.is_contiguous():
+                raise EngineError(
+                    f"{self._graph} was loaded for {spec.name} {spec.dtype} {spec.shape}, contiguous, "
+                    f"but was to run on {kind} {tuple(tensor.shape)}"
+                )
+            self._point(spec.name, tensor.data_ptr())
+        self._elsewhere = True
+        self._execute(torch.cuda.current_stream().cuda_stream)
 
     def bind(self, name: str, array: View | Any) -> None:  # Any: an array of any GPU library
         """Makes `array` (C-contiguous, in GPU memory) the tensor `name` from now on, and keeps it alive.
@@ -163,7 +191,7 @@ class TensorrtEngine:
                 f"{self._graph} was loaded for {name} {spec.dtype} {spec.shape}, "
                 f"but was to be bound to {view.dtype} {view.shape}"
             )
-        self._point(name, view)
+        self._point(name, view.address)
         self.bound.add(name)
         self.buffers[name] = view  # what lay there before stays with this engine until it closes
 
@@ -229,9 +257,15 @@ class TensorrtEngine:
             raise EngineError(f"{self._graph} does not take its own shapes. Build the engine anew.")
         return context
 
-    def _point(self, name: str, view: View) -> None:
-        if not self._context.set_tensor_address(name, view.address):
+    def _point(self, name: str, address: int) -> None:
+        if not self._context.set_tensor_address(name, address):
             raise EngineError(f"TensorRT does not take the memory that was given for {self._graph}.{name}")
+
+    def _execute(self, stream: int) -> None:
+        if not self._context.execute_async_v3(stream):
+            raise EngineError(
+                f"TensorRT would not run {self._graph}; its log says why. Build the engine anew."
+            )
 
 
 def capture(
@@ -261,6 +295,14 @@ def capture(
     for engine in engines.values():
         engine.fixed = True
     return FrameGraph(stages, stream, on_failure)
+
+
+def _torch_device() -> device | None:
+    if find_spec("torch") is None:
+        return None
+    import torch
+
+    return torch.device("cuda", 0) if torch.cuda.is_available() else None
 
 
 def logger() -> Any:

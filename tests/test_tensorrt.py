@@ -373,6 +373,29 @@ def test_what_is_bound_to_anothers_array_is_read_from_there(played, folder):
                 frame[...] = 255 - frame
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_torchs_tensors_are_run_on_in_place_and_numpys_arrays_after_them(played, folder, part, monkeypatch):
+    torch = pytest.importorskip("torch", reason="needs torch: pip install 'vivant[torch]'")
+    source = source_of(folder, part)
+    tensorrt_build.build(source, [SIZE])
+    with tensorrt_backend.load(source, SIZE, 1) as engine, Stream() as stream:
+        current = SimpleNamespace(cuda_stream=stream.handle)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: current)
+        inputs, made = arrays_for(engine.inputs), room_for(engine.outputs)
+        tensors = {name: torch.from_numpy(array) for name, array in (inputs | made).items()}
+        engine.put_tensors(tensors)
+        wanted = plain_run(source, inputs)
+        assert all(np.array_equal(made[name], wanted[name]) for name in wanted)
+        others, after = arrays_for(engine.inputs, 2), room_for(engine.outputs)
+        engine.run(others, after)
+        assert all(np.array_equal(after[name], array) for name, array in plain_run(source, others).items())
+        assert all(np.array_equal(made[name], wanted[name]) for name in wanted), "torch's were left alone"
+        name = engine.inputs[0].name
+        for wrong in (tensors[name][0], tensors[name].double(), tensors[name].transpose(2, 3)):
+            with pytest.raises(EngineError, match=f"was loaded for {name}"):
+                engine.put_tensors(tensors | {name: wrong})
+
+
 def test_a_frame_that_cannot_be_captured_stops_or_is_counted(played, folder):
     source = source_of(folder, "encode")
     tensorrt_build.build(source, [SIZE])
