@@ -263,34 +263,41 @@ def motion(
     student: Annotated[str, typer.Option(help="A student's name or folder.")] = "house",
     backend: Annotated[str, typer.Option(help="openvino or onnxruntime.")] = "openvino",
     size: Annotated[int, typer.Option(min=64, help="Side of a picture in pixels, a multiple of 32.")] = 256,
-    frames: Annotated[int, typer.Option(min=2, help="Of the clip, or of the performer without one.")] = 30,
+    frames: Annotated[int, typer.Option(min=2, help="Of each shot: of the film and of the performer.")] = 24,
     styles: Annotated[
-        str, typer.Option(help="Some of its styles and adapters, by commas; all by default.")
+        str, typer.Option(help="Some of its styles and adapters, by commas; its own styles by default.")
     ] = "",
     clip: Clip = None,
     out: Annotated[Path, typer.Option(help="Folder of films and sheets.")] = Path("out/motion"),
     threads: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
-    """Compare how student and teacher move: a table, and for each style a film (frame, teacher, student)."""
+    """Compare how student and teacher move: a table, and for each shot a film and a sheet."""
     require("torch", "scipy", "skimage", "sklearn")
-    import numpy as np
-
     from vivant.distill.evaluate import wishes
-    from vivant.distill.gallery import write_png
-    from vivant.distill.moving import clip_frames, measure, performer_frames, sheet, table, write_film
+    from vivant.distill.exhibit import write_jpeg
+    from vivant.distill.moving import clip_shot, measure, performer_shot, table
+    from vivant.distill.reel import film, sheet, write_film
     from vivant.engines.student import Student
 
-    shots = clip_frames(clip, frames) if clip else performer_frames(size, frames)
+    shots = [clip_shot(clip, frames)] if clip else []
+    shots.append(performer_shot(size, frames))
     found = []
     with Student.load(student, backend, "int8", (size, size), threads) as loaded:
-        chosen = wishes(loaded, [name.strip() for name in styles.split(",") if name.strip()])
-        with bar(len(chosen) * len(shots)) as show:
-            for index, wish in enumerate(chosen):
-                figures, rows = measure(loaded, shots, wish, partial(_further, show, index * len(shots)))
-                found.append(figures)
-                write_png(out / f"{wish.name}.png", sheet(rows))
-                write_film(out / f"{wish.name}.mp4", [np.hstack(row) for row in rows])
+        names = [name.strip() for name in styles.split(",") if name.strip()] or loaded.card.styles
+        chosen = wishes(loaded, names)
+        with bar(len(chosen) * sum(len(shot.frames) for shot in shots)) as show:
+            done = 0
+            for shot in shots:
+                rows = {}
+                for wish in chosen:
+                    figures, rows[wish.name] = measure(loaded, shot, wish, partial(_further, show, done))
+                    found.append(figures)
+                    done += len(shot.frames)
+                write_film(out / f"{shot.name}.mp4", film(rows), shot.refresh_hz)
+                write_jpeg(out / f"motion-{shot.name}.jpg", sheet(rows, f"{shot.name}: student {student}"))
     typer.echo(table(found))
+    if restless := [f"{m.style} ({m.shot})" for m in found if not m.steady]:
+        typer.echo(f"not as steady as they should be: {', '.join(restless)}")
     typer.echo(f"films and sheets in {out}")
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from vivant.distill.gallery import sheet
-from vivant.distill.moving import write_film
+from vivant.distill.reel import write_film
 from vivant.runtime.frames import U8, VivantError
 
 QUALITY = 88
