@@ -29,6 +29,8 @@ from vivant.distill.moving import (
 from vivant.distill.reel import write_film
 from vivant.distill.teachers import paint_with
 from vivant.engines.student import Student
+from vivant.guardrails.guard import Guard
+from vivant.guardrails.sanity import Sanity
 from vivant.runtime.condition import SMOOTH_ADDRESS
 from vivant.runtime.frames import Frame, ManualClock, VivantError
 from vivant.runtime.path import HOLD_ADDRESS, Stopwatch, StudentChoice
@@ -70,6 +72,7 @@ def test_the_path_that_is_measured_is_that_of_the_show(null: Student) -> None:
     dance, controls = performer_shot(64, 4), replace(INK.controls(moving.STRENGTH), numbers=SHOW)
     choice = StudentChoice("null", "null", "float", 1, moving.SEED)
     with ShowPath(choice, (64, 64)) as path:
+        path.guard = Guard([Sanity()])  # that of the null student was fitted to larger pictures
         watch = Stopwatch(ManualClock(), [0, 0, 0, 0])
         for serial, (pixels, step) in enumerate(zip(dance.frames, play(null, dance, INK), strict=True)):
             frame = Frame(pixels, serial, round(serial * 1e9 / 30))
