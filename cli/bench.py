@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vivant.engines.bench import Contender
+    from vivant.engines.contract import LoadedStudent
+    from vivant.runtime.whole import WholeFrame
 
 
 def bench(
@@ -26,22 +28,33 @@ def bench(
     threads: Annotated[
         int | None, typer.Option(help="Threads for each engine; every core if not given", min=1)
     ] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option(help="Only this backend; may be repeated. Every one if not given")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="cuda:N|cpu", help="Which GPU, or none; the first if not given")
+    ] = None,
 ) -> None:
     """Measure every stage, every usable backend and precision in turn, frame by frame."""
     from rich.console import Console
 
-    from vivant.engines.bench import contenders, results
-    from vivant.engines.machine import cores
+    from vivant.engines.bench import Setting, contenders, results
+    from vivant.engines.machine import cores, use_device
     from vivant.guardrails.guard import Guard
 
+    if device is not None:
+        use_device(device)
+    setting = Setting(
+        student,
+        parse_size(size) if size else None,
+        threads or cores(),
+        lambda loaded: Guard.load(*loaded.guard_file).judge,
+        whole_of,
+        tuple(backend or ()),
+    )
     console = Console(stderr=True)
     with console.status("loading engines"):
-        racers, absent = contenders(
-            student,
-            parse_size(size) if size else None,
-            threads or cores(),
-            lambda loaded: Guard.load(*loaded.guard_file).judge,
-        )
+        racers, absent = contenders(setting)
     for name, reason in absent.items():
         console.print(f"{name}: {reason}", style="dim", highlight=False)
     _race(racers, seconds, console)
@@ -51,6 +64,18 @@ def bench(
     _show(made)
     if json_file:
         _write(json_file, made)
+
+
+def whole_of(student: LoadedStudent) -> WholeFrame | None:
+    """All stages of a student at once, where its engines lie on a GPU."""
+    from vivant.engines.on_device import on_device
+
+    found = on_device(student)
+    if found is None:
+        return None
+    from vivant.runtime.whole import WholeFrame
+
+    return WholeFrame(found, student.guard_file, student.recipes, 0)
 
 
 def _race(racers: list[Contender], seconds: float, console: Console) -> None:
@@ -72,20 +97,19 @@ def _show(made: dict[str, Any]) -> None:
 
     about, rows = made["machine"], made["rows"]
     first = rows[0]
-    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    stages = [stage for stage in dict.fromkeys(row["stage"] for row in rows) if stage != "total"]
     table = Table(
         title=f"{first['student']} at {first['size']}, {first['threads']} threads: p50 in ms, p99 of total",
-        caption=f"{about['cpu']}, {about['cores']} cores, load {about['load']}",
+        caption=f"{about['gpu'] or about['cpu']}, {about['cores']} cores, load {about['load']}",
         box=SIMPLE,
         padding=(0, 1, 0, 0),
     )
-    for heading in ("on", *stages, "p99"):
+    for heading in ("on", *stages, "total", "p99"):
         table.add_column(heading, justify="left" if heading == "on" else "right", no_wrap=True)
-    for start in range(0, len(rows), len(stages)):
-        of_one = rows[start : start + len(stages)]
-        figures = [*(row["p50_ms"] for row in of_one), of_one[-1]["p99_ms"]]
-        name = f"{of_one[0]['backend']} {of_one[0]['precision']}"
-        table.add_row(name, *(f"{ms:.1f}" for ms in figures))
+    for name in dict.fromkeys(f"{row['backend']} {row['precision']}" for row in rows):
+        mine = {row["stage"]: row for row in rows if f"{row['backend']} {row['precision']}" == name}
+        figures = [f"{mine[stage]['p50_ms']:.2f}" if stage in mine else "" for stage in (*stages, "total")]
+        table.add_row(name, *figures, f"{mine['total']['p99_ms']:.2f}")
     console = Console()
     console.print(table)
     for name, ran in about["ran"].items():

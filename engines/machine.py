@@ -51,6 +51,25 @@ def gpu_name() -> str | None:
     return facts.get("Model", "NVIDIA GPU").strip()
 
 
+def use_device(asked: str) -> None:
+    """Choose a GPU for this process and those it starts: "cuda:1" is the second that may be seen, "cpu" is
+    none. Before anything looks for one. Raises EngineError for a name that is neither."""
+    from vivant.engines.contract import EngineError
+
+    name, _, index = asked.partition(":")
+    if asked == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        return
+    if name != "cuda" or not (index or "0").isdigit():
+        raise EngineError(f"--device {asked}: give cuda:0, cuda:1, ... or cpu")
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    listed = [one.strip() for one in seen.split(",") if one.strip()]
+    number = int(index or "0")
+    if listed and number >= len(listed):
+        raise EngineError(f"--device {asked}: CUDA_VISIBLE_DEVICES leaves {len(listed)} GPUs ({seen})")
+    os.environ["CUDA_VISIBLE_DEVICES"] = listed[number] if listed else str(number)
+
+
 def machine() -> dict[str, str | int | None]:
     """The machine part of a report."""
     return {"cpu": cpu_name(), "cores": cores(), "gpu": gpu_name(), "system": platform.platform()}
