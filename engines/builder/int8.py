@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -90,23 +90,28 @@ def _by_number(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return {f"n{index}": value for index, value in enumerate(arrays.values())}
 
 
+class SampleFiles:
+    """Writes the inputs of one graph, each run into a file of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._groups: list[str] = []
+
+    def add(self, group: str, inputs: Mapping[str, Array]) -> None:
+        np.savez(self._folder / f"{len(self._groups):05}.npz", allow_pickle=False, **inputs)
+        self._groups.append(group)
+
+    def close(self) -> None:
+        (self._folder / "groups.json").write_text(json.dumps(self._groups))
+
+
 class Samples(Sequence[Mapping[str, Array]]):
     """Inputs of one graph that lie on disk, each read when it is asked for."""
 
     def __init__(self, folder: Path) -> None:
         self._paths = sorted(folder.glob("*.npz"))
         self.groups: list[str] = json.loads((folder / "groups.json").read_text())
-
-    @staticmethod
-    def write(folder: Path, samples: Iterator[tuple[str, Mapping[str, Array]]]) -> int:
-        """Each (group, inputs by name) into a file of its own; how many there were."""
-        folder.mkdir(parents=True, exist_ok=True)
-        groups = []
-        for index, (group, inputs) in enumerate(samples):
-            np.savez(folder / f"{index:05}.npz", allow_pickle=False, **inputs)
-            groups.append(group)
-        (folder / "groups.json").write_text(json.dumps(groups))
-        return len(groups)
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -8,8 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vivant.engines.buildable import Share
-from vivant.engines.builder.compare import Row, Threshold, compared, worst
-from vivant.engines.builder.int8 import Pattern, write_int8
+from vivant.engines.builder.compare import Row, Threshold, compared, cosine_of, worst
+from vivant.engines.builder.int8 import KINDS, Pattern, write_int8
+from vivant.engines.card import data_file
 from vivant.engines.quantize import Calibrated
 from vivant.runtime.frames import Array
 
@@ -106,7 +107,7 @@ def _least(rows: Sequence[Row]) -> float:
     return min(row.psnr_db for row in worst(rows).values())
 
 
-def _run(graph: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def _run(graph: Path | bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -116,3 +117,30 @@ def _run(graph: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
     known = {one.name for one in session.get_inputs()}
     made = session.run(names, {name: value for name, value in inputs.items() if name in known})
     return dict(zip(names, made, strict=True))
+
+
+def layer_by_layer(
+    part: str, float_onnx: Path, int8_onnx: Path, samples: Sequence[Mapping[str, Array]]
+) -> dict[str, float]:
+    """The lowest cosine between each layer of an INT8 graph and the same layer of its float graph, errors of
+    all layers before it among its own. (Cosine, as a gain may have been folded into a layer.) Graphs above
+    two gigabytes are passed over: twice all outputs do not fit."""
+    if not samples or data_file(float_onnx).exists():
+        return {}
+    (plain, own), (quantized, others) = (_seen_inside(path) for path in (float_onnx, int8_onnx))
+    runs = [(_run(plain, inputs), _run(quantized, inputs)) for inputs in samples]
+    return {
+        f"{part}{name}": min(cosine_of(wanted[own[name]], made[others[name]]) for wanted, made in runs)
+        for name in own.keys() & others.keys()
+    }
+
+
+def _seen_inside(path: Path) -> tuple[bytes, dict[str, str]]:
+    """The graph with the outputs of all its layers among its own; and those outputs by layer."""
+    import onnx
+
+    model = onnx.load(path)
+    own = {one.name for one in model.graph.output}
+    made = {node.name: node.output[0] for node in model.graph.node if node.op_type in KINDS}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made.values() if name not in own)
+    return model.SerializeToString(), made

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from vivant.engines.buildable import Share, Size
 from vivant.engines.builder.compare import Row, compared
-from vivant.engines.builder.trial import Easel, Wish, made_up_adapter, runs_of, wishes_of
+from vivant.engines.builder.layers import layer_by_layer
+from vivant.engines.builder.trial import Easel, made_up_adapter, runs_of, wishes_of
 from vivant.engines.card import Card
-from vivant.engines.contract import Engine, LoadedStudent, Precision
+from vivant.engines.contract import Engine, Kind, LoadedStudent, Precision
 from vivant.engines.kinds import load_student
 from vivant.engines.manifest import staged_in
 from vivant.engines.watched import Sight, watching
 from vivant.runtime.frames import U8, Array
 
 REFERENCE = "onnxruntime"  # runs the float graphs that everything else is held against
+LOOKED_AT = 2  # inputs of each graph on which every layer is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +36,71 @@ class Tried:
     threads: int
 
 
-def held_against_float(
-    tried: Tried, engines: Path | None, frames: Sequence[U8], scratch: Path, share: Share
-) -> list[Row]:
+def held_against_float(tried: Tried, engines: Path | None, frames: Sequence[U8], share: Share) -> list[Row]:
     """Every graph on what the float student's graph is given there, and the whole student beside it, in every
     wish, each on one of the `frames`. `engines` is the store that the engines lie in (None: the one that the
-    show uses); `scratch` an empty folder for what is needed meanwhile. Raises EngineError."""
-    adapter = made_up_adapter(Card.read(tried.folder), scratch)
-    worn = [adapter] if adapter else []
+    show uses). Raises EngineError."""
     rows: list[Row] = []
-    with ExitStack() as opened:
-        plain = Tried(tried.folder, REFERENCE, "float", tried.size_px, tried.threads)
-        reference, seen = _opened(opened, plain, worn, scratch / "float", recording=True)
-        student, own = _opened(opened, tried, worn, engines)
+    with (
+        float_student(tried.folder, tried.size_px, tried.threads) as (reference, seen),
+        _student(tried, engines) as (student, own),
+    ):
         outputs = {part: _outputs(engine) for part, engine in own.engines.items()}
         wishes = wishes_of(reference)
-        easels = Easel(reference), Easel(student)
-        for done, (wish, frame) in enumerate(_in_turn(wishes, frames)):
-            wanted = easels[0].paint(frame, wish.controls)
+        easel, other = Easel(reference), Easel(student)
+        for index, wish in enumerate(wishes):
+            frame = frames[index % len(frames)]
+            wanted = easel.paint(frame, wish.controls)
             for part, given, right in runs_of(seen.watched):
                 own.engines[part].run(given, outputs[part])
                 rows += compared(part, wish.name, right, outputs[part])
-            made = easels[1].paint(frame, wish.controls)
+            made = other.paint(frame, wish.controls)
             rows += compared("whole", wish.name, {"picture": wanted}, {"picture": made})
-            share((done + 1) / len(wishes))
+            share((index + 1) / len(wishes))
     return rows
 
 
-def _in_turn(wishes: Sequence[Wish], frames: Sequence[U8]) -> Iterator[tuple[Wish, U8]]:
-    for index, wish in enumerate(wishes):
-        yield wish, frames[index % len(frames)]
+def worst_layer(tried: Tried, kind: Kind, frames: Sequence[U8]) -> tuple[str, float]:
+    """The layer whose output in the INT8 graph is furthest from the float graph's, and their cosine."""
+    card = Card.read(tried.folder)
+    found: dict[str, float] = {}
+    with float_student(tried.folder, tried.size_px, tried.threads) as (reference, seen):
+        easel = Easel(reference)
+        for index, wish in enumerate(wishes_of(reference)[:LOOKED_AT]):
+            easel.paint(frames[index % len(frames)], wish.controls)
+        runs = list(runs_of(seen.watched))
+    for part in card.parts:
+        plain, quantized = (tried.folder / card.graphs[part][one].file for one in ("float", kind))
+        inputs = [given for of, given, _ in runs if of == part][:LOOKED_AT]
+        found |= layer_by_layer(part, plain, quantized, inputs)
+    return min(found.items(), key=lambda layer: layer[1], default=("", 1.0))
 
 
-def _opened(
-    opened: ExitStack, tried: Tried, worn: Sequence[Path], store: Path | None, recording: bool = False
-) -> tuple[LoadedStudent, Sight]:
-    with ExitStack() as inside:
-        if store is not None:
-            inside.enter_context(staged_in(store))
-        sight = inside.enter_context(watching(recording))
-        student = load_student(
-            tried.folder, tried.backend, tried.precision, tried.size_px, tried.threads, worn
-        )
-    return opened.enter_context(student), sight
+@contextmanager
+def float_student(folder: Path, size_px: Size, threads: int) -> Iterator[tuple[LoadedStudent, Sight]]:
+    """The reference, and sight of all its graphs run. What onnxruntime makes of them is not kept."""
+    tried = Tried(folder, REFERENCE, "float", size_px, threads)
+    with TemporaryDirectory() as store, _student(tried, Path(store), recording=True) as opened:
+        yield opened
+
+
+@contextmanager
+def _student(
+    tried: Tried, store: Path | None, recording: bool = False
+) -> Iterator[tuple[LoadedStudent, Sight]]:
+    """A student with an adapter of random weights in its wardrobe, where it has slots."""
+    with TemporaryDirectory() as scratch:
+        adapter = made_up_adapter(Card.read(tried.folder), Path(scratch))
+        with ExitStack() as inside:
+            if store is not None:
+                inside.enter_context(staged_in(store))
+            sight = inside.enter_context(watching(recording))
+            worn = [adapter] if adapter else []
+            student = load_student(
+                tried.folder, tried.backend, tried.precision, tried.size_px, tried.threads, worn
+            )
+        with student:
+            yield student, sight
 
 
 def _outputs(engine: Engine) -> dict[str, Array]:

@@ -1,0 +1,211 @@
+"""Which steps lead from an order to verified engines, and what goes into each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from vivant.engines import adapter, buildable, manifest, quantize, registry
+from vivant.engines.buildable import Size
+from vivant.engines.builder import compare, folders, graphs, int8, layers, trial, verify, work
+from vivant.engines.builder.compare import THRESHOLDS, Threshold
+from vivant.engines.builder.order import Order
+from vivant.engines.builder.step import Step, hashes, step
+from vivant.engines.builder.work import STUDENT
+from vivant.engines.card import CARD, Card
+from vivant.engines.contract import Kind, Part
+
+CODE: Final = (
+    adapter,
+    buildable,
+    compare,
+    folders,
+    graphs,
+    int8,
+    layers,
+    manifest,
+    quantize,
+    trial,
+    verify,
+    work,
+)
+PACKAGES: Final = ("numpy", "onnx", "onnxruntime", "polygraphy", "onnx-graphsurgeon", "torch", "diffusers")
+INT8_KINDS: Final[tuple[Kind, ...]] = ("int8", "int8_symmetric")
+
+Kept = Mapping[Part, tuple[str, ...]]
+"""Layers that stay in float, by part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`student` gives the folder that engines are built of, `checks` look at its graphs, `engines` compile
+    them (by "engine PART"), `trials` verify them at each size. `advice` by part finds what to keep in float.
+    `makes_student` says that the folder is a student of its own, which is not there yet."""
+
+    student: Step
+    checks: tuple[Step, ...]
+    engines: Mapping[str, Step]
+    trials: Mapping[Size, Step]
+    advice: Mapping[Part, Step]
+    makes_student: bool
+
+    @property
+    def goals(self) -> tuple[Step, ...]:
+        return (*self.checks, *self.trials.values())
+
+
+def plan(order: Order, parts: Sequence[Part], kept: Kept, least: Threshold | None = None) -> Plan:
+    """The steps of an order for a student with these parts, some layers `kept` in float. `least` is what the
+    advice is to reach, the precision's threshold if not given."""
+    origin = _origin(order)
+    student, calibrated = _student(order, parts, kept, origin)
+    checks = tuple(
+        step("check", part, partial(work.check, part), _facts(), {STUDENT: student}, 0.5) for part in parts
+    )
+    engines = _engines(order, parts, student)
+    trials = {size: _trial(order, student, engines, size) for size in order.sizes_px}
+    return Plan(
+        student,
+        checks,
+        engines,
+        trials,
+        _advice(order, parts, origin, calibrated, least or THRESHOLDS[order.precision]),
+        student is not _loaded(order) and student.key != _loaded(order).key,
+    )
+
+
+def _loaded(order: Order) -> Step:
+    card = hashlib.sha256((order.source / CARD).read_bytes()).hexdigest()
+    return step("load", order.source.name, partial(work.load, order.source), {"card": card}, guess_s=0.5)
+
+
+def _origin(order: Order) -> Step:
+    """The student before its INT8 graphs are made anew: as it is, or with other slots."""
+    loaded = _loaded(order)
+    if order.slots is None or order.slots == _slots(Card.read(order.source)):
+        return loaded
+    return step(
+        "slots", "", partial(work.slots, order.slots), _facts(slots=order.slots), {STUDENT: loaded}, 2.0
+    )
+
+
+def _slots(card: Card) -> tuple[int, int] | None:
+    return (card.adapters.slots, card.adapters.rank) if card.adapters else None
+
+
+def _student(
+    order: Order, parts: Sequence[Part], kept: Kept, origin: Step
+) -> tuple[Step, Mapping[Part, Mapping[str, Step]]]:
+    """The student's folder, and what an INT8 graph of each part is made from."""
+    seen = _samples(order, origin)
+    linear = Card.read(order.source).diffusion is not None
+    calibrated: dict[Part, Mapping[str, Step]] = {}
+    for part in parts:
+        needs = {STUDENT: origin, "samples": seen}
+        made = step(
+            "calibrate", part, partial(work.calibration, part, linear), _facts(linear=linear), needs, 20.0
+        )
+        calibrated[part] = {**needs, "calibrated": made}
+    if order.precision != "int8" or not (order.recalibrate or kept):
+        return origin, calibrated
+    wanted = [(part, kind) for part in parts for kind in INT8_KINDS]
+    if not order.recalibrate:
+        wanted = [(part, work.graph_kind(order.backend, order.precision)) for part in kept]
+    needs = {STUDENT: origin}
+    for part, kind in wanted:
+        names = tuple(kept.get(part, ()))
+        needs[f"{part} {kind}"] = step(
+            "quantize", f"{part} {kind}", partial(work.quantized, part, kind, names), _facts(kept=names),
+            calibrated[part], 5.0,
+        )  # fmt: skip
+    facts = _facts(kept={part: list(names) for part, names in kept.items()})
+    return step("assemble", "", partial(work.student, kept), facts, needs, 0.5), calibrated
+
+
+def _samples(order: Order, origin: Step) -> Step:
+    make = partial(work.samples, order.material.seen, order.sizes_px, order.machine.threads)
+    facts = _facts(material=order.material.digest, sizes=order.sizes_px)
+    return step("samples", "", make, facts, {STUDENT: origin}, 30.0)
+
+
+def _engines(order: Order, parts: Sequence[Part], student: Step) -> dict[str, Step]:
+    door = registry.door(order.backend)
+    if door.reads != "graphs":
+        return {}
+    groups = [order.sizes_px] if door.built_before else [(size,) for size in order.sizes_px]
+    found = {}
+    for sizes_px in groups:
+        told = " ".join(f"{width}x{height}" for width, height in sizes_px)
+        for part in parts:
+            facts = _facts(
+                **where(order.backend), precision=order.precision, sizes=sizes_px,
+                threads=order.machine.threads, compatibility=order.machine.compatibility,
+            )  # fmt: skip
+            make = partial(work.compiled, order, part, sizes_px)
+            guess_s = 180.0 if door.built_before else 1.0
+            found[f"engine {part} {told}"] = step(
+                "build", f"{part} {told}", make, facts, {STUDENT: student}, guess_s
+            )
+    return found
+
+
+def _trial(order: Order, student: Step, engines: Mapping[str, Step], size_px: Size) -> Step:
+    told = f"{size_px[0]}x{size_px[1]}"
+    mine = {name: one for name, one in engines.items() if told in name.split()}
+    facts = _facts(
+        **where(order.backend), precision=order.precision, size=size_px, threads=order.machine.threads,
+        material=order.material.digest, adapters=hashes(adapter.SHIPPED),
+    )  # fmt: skip
+    make = partial(work.verified, order, size_px)
+    return step("verify", told, make, facts, {STUDENT: student, **mine}, 20.0)
+
+
+def _advice(
+    order: Order,
+    parts: Sequence[Part],
+    origin: Step,
+    calibrated: Mapping[Part, Mapping[str, Step]],
+    least: Threshold,
+) -> dict[Part, Step]:
+    if order.precision != "int8":
+        return {}
+    kind = work.graph_kind(order.backend, order.precision)
+    facts = _facts(kind=kind, psnr_db=least.psnr_db, cosine=least.cosine)
+    return {
+        part: step("layers", part, partial(work.advice, part, kind, least), facts, calibrated[part], 30.0)
+        for part in parts
+    }
+
+
+def where(backend: str) -> dict[str, str]:
+    """What is compiled for here: the backend, its version and the device."""
+    module: Any = registry.module(backend)
+    device = module.device() if hasattr(module, "device") else ""
+    return {"backend": backend, "version": registry.look(backend).version, "device": device}
+
+
+def _facts(**more: Any) -> dict[str, Any]:
+    """What a step depends on besides files: versions, the builder's own code, and `more`."""
+    return {"versions": _versions(), "code": _code(), **more}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    for module in CODE:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()
