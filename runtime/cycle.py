@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vivant.runtime.frames import Value
 from vivant.runtime.parameters import CHOOSE, CYCLE_S
 from vivant.runtime.tree import Tree
 
@@ -14,12 +15,14 @@ class Cycle:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._styles = tree.parameters[CHOOSE].choices
-        self._chosen = tree.value(CHOOSE)
+        self._styles = tree.media
+        self._chosen: Value = tree.value(CHOOSE) if tree.media else ""
         self._since_ns: int | None = None
 
     def step(self, now_ns: int) -> None:
         """Called once a refresh."""
+        if not self._styles:
+            return
         chosen, every_s = self._tree.value(CHOOSE), float(self._tree.value(CYCLE_S))
         if self._since_ns is None or chosen != self._chosen or every_s <= 0:
             self._chosen, self._since_ns = chosen, now_ns

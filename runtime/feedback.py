@@ -136,6 +136,8 @@ def _value_messages(tree: Tree, address: str) -> list[bytes]:
 def _status_messages(tree: Tree, status: Mapping[str, object]) -> Iterable[bytes]:
     for name, value in status.items():
         known = STATUS + name in tree.parameters
+    if tree.parameters[address].kind == "text":
+        return [message(address, (value,))]
         if (known and isinstance(value, str)) or (
             known and isinstance(value, int | float) and math.isfinite(value) and abs(value) < LARGEST_STATUS
         ):

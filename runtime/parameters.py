@@ -9,6 +9,7 @@ What an argument becomes, by the kind of the parameter:
 - choice: a name (a string), or its index as a whole number. A choice made of numbers, such as
   1 | 2, is chosen by the number itself, never by an index.
 - action: no argument, or one bool or number; 0 and F are the release of a button and do nothing.
+- text: a string of printable characters; one that is too long is `out_of_range`. It has no norm door.
 - A string is never read as a number, so that "0.5" for a float is `wrong_type`. NaN and Inf are `not_finite`.
 - A number that leaves the range by at most 1 % of the range is clamped, and counted; further out it is
   `out_of_range`. A difference that float32 alone explains is no clamping.
@@ -26,7 +27,7 @@ from typing import Final, Literal
 
 from vivant.runtime.frames import EMPTY, Value
 
-Kind = Literal["float", "int", "bool", "choice", "action"]
+Kind = Literal["float", "int", "bool", "choice", "action", "text"]
 Reason = Literal["unknown_address", "wrong_type", "out_of_range", "not_finite", "read_only", "wrong_arity"]
 
 ROOT: Final = "/vivant/"
@@ -51,8 +52,8 @@ LARGEST_NUMBER: Final = 2**63  # OSC's `h`; what is beyond is nobody's value, an
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One thing that can change. `minimum` and `maximum`, in `unit`, bound a float and an int; `choices` are
-    the names of a choice."""
+    """One thing that can change. `minimum` and `maximum`, in `unit`, bound a float and an int, and `maximum`
+    the characters of a text; `choices` are the names of a choice."""
 
     address: str
     kind: Kind
@@ -75,6 +76,8 @@ class Parameter:
             return self.unit
         if self.kind in ("float", "int"):
             return f"[{self.minimum:g}, {self.maximum:g}] {self.unit}".rstrip()
+        if self.kind == "text":
+            return f"up to {self.maximum:g} characters"
         return {"bool": "0 | 1", "choice": " | ".join(self.choices), "action": "no value"}[self.kind]
 
     def norm(self, value: Value) -> float:
@@ -123,6 +126,8 @@ def coerce(parameter: Parameter, args: Sequence[object], norm: bool = False) -> 
     if len(args) != 1:
         return refused("wrong_arity")
     argument = args[0]
+    if parameter.kind == "text":
+        return _text(parameter, argument)
     if norm:
         outcome = _number(argument, 0.0, 1.0)
         return (
@@ -161,6 +166,12 @@ def _number(argument: object, minimum: float, maximum: float) -> Outcome:
     return Outcome("applied" if outside <= FLOAT32_SHARE * span else "clamped", nearest)
 
 
+def _text(parameter: Parameter, argument: object) -> Outcome:
+    if not isinstance(argument, str) or not argument.isprintable():
+        return refused("wrong_type")
+    return Outcome("applied", argument) if len(argument) <= parameter.maximum else refused("out_of_range")
+
+
 def _choice(parameter: Parameter, argument: object) -> Outcome:
     if isinstance(argument, str):
         known = argument in parameter.choices
@@ -189,13 +200,18 @@ def _from_norm(parameter: Parameter, share: float) -> Value:
 
 
 def parameters_for(
-    styles: Sequence[str] = HOUSE_STYLES, adapters: Mapping[str, AdapterSketch] = EMPTY
+    styles: Sequence[str] = HOUSE_STYLES,
+    adapters: Mapping[str, AdapterSketch] = EMPTY,
+    own: Sequence[Parameter] | None = None,
 ) -> tuple[Parameter, ...]:
     """Every parameter of a show whose student paints in `styles` and may wear `adapters`, in the order of the
-    documentation page.
+    documentation page. `own` are those of a student without styles and planes (vivant.runtime.prompting).
 
     Raises ValueError when a style is named like one of the fixed addresses beside it.
     """
+    if own is not None:
+        smooth = _motion()[:1]
+        return (*own, *_adapters(adapters), *smooth, *_look(), *_present(), *_status())
     if not styles or {"choose", "fade_s", "cycle_s"} & {*styles, *adapters}:
         raise ValueError(f"a student needs styles, none named choose, fade_s or cycle_s, not {list(styles)}")
     media = (*styles, *(name for name, sketch in adapters.items() if sketch.alone))

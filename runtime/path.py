@@ -13,10 +13,10 @@ import numpy as np
 
 from vivant.engines.contract import Precision
 from vivant.engines.field import PlaneField
-from vivant.engines.student import Student
+from vivant.engines.kinds import load_student
 from vivant.guardrails.guard import Guard
 from vivant.runtime.condition import SMOOTH_ADDRESS, Condition
-from vivant.runtime.frames import STAGES, U8, Clock, Controls, Frame, Picture, Value, Verdict
+from vivant.runtime.frames import STAGES, U8, Clock, Controls, Frame, Latent, Picture, Value, Verdict
 from vivant.runtime.rest import Rest
 from vivant.runtime.still import Still
 from vivant.runtime.supervise import RENDER, STAGE
@@ -71,12 +71,15 @@ class StudentChoice:
 
 
 class Path:
-    """Condition, student, guard and planes for one size of picture. One thread; a context manager."""
+    """Condition, student, guard and planes for one size of picture. One thread; a context manager. `first`
+    is what the first frame will be asked for, as far as it takes long to get ready."""
 
-    def __init__(self, choice: StudentChoice, size_px: tuple[int, int]) -> None:
+    def __init__(
+        self, choice: StudentChoice, size_px: tuple[int, int], first: Controls | None = None
+    ) -> None:
         self.size_px = size_px
         self.condition = Condition(size_px)
-        self.student = Student.load(
+        self.student = load_student(
             choice.student,
             choice.backend,
             choice.precision,
@@ -86,20 +89,38 @@ class Path:
         )
         self.rest, self.still = Rest(), Still()
         self.guard = Guard.load(*self.student.guard_file)
-        self.planes = PlaneField(size_px, choice.seed)
-        self._warm_up()
+        self.planes = PlaneField(size_px, choice.seed) if self.student.recipes else None
+        try:
+            self._warm_up(first or Controls())
+        except BaseException:
+            self.student.close()
+            raise
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, first: Controls) -> None:
         """Run every stage once, so that the first frame of the show pays for nothing new."""
         width, height = self.size_px
         grey = np.full((height, width, 3), 128, np.uint8)
+        self.student.prepare(first)
         latent = self.student.denoise(self.student.encode(grey), Controls())
         self.guard.judge(latent, Controls())
         every = Controls(styles=dict.fromkeys(self.student.card.styles, 1.0))
-        for recipe in self.student.recipes:  # adapters' too: a texture may take seconds to make
-            self.planes.update(latent.guide, {recipe: 1.0})
-        self.student.decode(latent, self.planes.update(latent.guide, self.student.dress(every)), every)
-        self.planes.forget()
+        if self.planes is not None and latent.guide is not None:
+            for recipe in self.student.recipes:  # adapters' too: a texture may take seconds to make
+                self.planes.update(latent.guide, {recipe: 1.0})
+        self.student.decode(latent, self._woven(latent, every), every)
+        if self.planes is not None:
+            self.planes.forget()
+
+    def _woven(self, latent: Latent, controls: Controls) -> U8 | None:
+        """The planes of a judged latent; None for a student without."""
+        if self.planes is None or latent.guide is None:
+            return None
+        return self.planes.update(
+            latent.guide,
+            self.student.dress(controls),
+            number(controls, HOLD_ADDRESS, 0.9),
+            number(controls, CARRY_ADDRESS, 1.0),
+        )
 
     def picture(self, frame: Frame, controls: Controls, watch: Stopwatch, serial: int) -> Picture:
         """Sense to decode for one frame. A latent that is not admitted is never decoded."""
@@ -120,12 +141,7 @@ class Path:
         drawn = NO_PIXELS
         if verdict.admits:
             watch.enter("planes")
-            planes = self.planes.update(
-                latent.guide,
-                self.student.dress(controls),
-                number(controls, HOLD_ADDRESS, 0.9),
-                number(controls, CARRY_ADDRESS, 1.0),
-            )
+            planes = self._woven(latent, controls)
             watch.leave()
             watch.enter("decode")
             drawn = self.student.decode(latent, planes, controls)
@@ -174,29 +190,34 @@ class Paths:
     that cannot be loaded is logged once and not tried again.
     """
 
-    def __init__(self, choice: StudentChoice, size_px: tuple[int, int]) -> None:
+    def __init__(self, choice: StudentChoice, first: Controls) -> None:
         self._choice = choice
         self._loaded: Path | None = None
         self._refused: set[tuple[int, int]] = set()
         self._thread: threading.Thread | None = None
-        LOG.info("getting ready at %dx%d; the first time on a machine this takes some ten seconds", *size_px)
-        self.now = Path(choice, size_px)
+        LOG.info(
+            "getting ready at %dx%d; the first time on a machine this takes some ten seconds", *first.size_px
+        )
+        self.now = Path(choice, first.size_px, first)
 
-    def want(self, size_px: tuple[int, int]) -> Path:
-        """The path to use for the next frame; starts loading another when `size_px` is not its size."""
+    def want(self, controls: Controls) -> Path:
+        """The path to use for the next frame; starts loading another when the size that is asked for is not
+        its own."""
+        size_px = controls.size_px
         if self._loaded is not None:
             self.now.close()
             self.now, self._loaded = self._loaded, None
             LOG.info("pictures are %dx%d now", *self.now.size_px)
         loading = self._thread is not None and self._thread.is_alive()
         if size_px != self.now.size_px and not loading and size_px not in self._refused:
-            self._thread = threading.Thread(target=self._load, args=(size_px,), name="load", daemon=True)
+            self._thread = threading.Thread(target=self._load, args=(controls,), name="load", daemon=True)
             self._thread.start()
         return self.now
 
-    def _load(self, size_px: tuple[int, int]) -> None:
+    def _load(self, controls: Controls) -> None:
+        size_px = controls.size_px
         try:
-            self._loaded = Path(self._choice, size_px)
+            self._loaded = Path(self._choice, size_px, controls)
         except Exception:
             self._refused.add(size_px)
             LOG.exception("cannot change to %dx%d; staying at %dx%d", *size_px, *self.now.size_px)

@@ -125,7 +125,7 @@ class Present:
 
     def _press(self, now_ns: int) -> None:
         """Keys: 1, 2, 3 ... choose a style, B blanks; the window itself sees to F and Esc."""
-        styles = self._tree.parameters[CHOOSE].choices
+        styles = self._tree.media
         for key in self._surface.pressed():
             if key.isdecimal() and 0 < int(key) <= len(styles):
                 self._tree.set(CHOOSE, (styles[int(key) - 1],), now_ns, "keys")

@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,7 +62,7 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
             check_sense(looked_at.spec)
         backend, reason = choose(job.backend)
         choice = StudentChoice(job.student, backend, job.precision, job.threads, job.seed, job.adapters)
-        paths = Paths(choice, job.controls.size_px)
+        paths = Paths(choice, job.controls)
         sense = open_sense(looked_at.spec, clock, phase=genlock.phase_ns)
     except VivantError as problem:
         say(line, Hello({}, str(problem)))
@@ -101,7 +101,7 @@ def paint(
     while not hung_up(line):
         lanes.pulse[RENDER] = clock.now_ns()
         controls = read_controls(reader) or controls
-        path = paths.want(controls.size_px)
+        path = paths.want(controls)
         frame = sense.wait_newer(seen, FRAME_WAIT_S)
         if frame is None:
             waits += 1
@@ -147,6 +147,9 @@ class Tally:
     held: int = 0
     errors: int = 0
     in_a_row: int = 0
+    of_students: dict[str, int] = field(default_factory=dict)
+    _counted: dict[str, int] = field(default_factory=dict)
+    _path: Path | None = None
 
     def attempt(self, path: Path, frame: Frame, controls: Controls, watch: Stopwatch) -> Picture:
         """Paint one frame; an error of any kind is a HOLD with a reason. Raises after too many in a row."""
@@ -164,6 +167,7 @@ class Tally:
             if self.in_a_row >= ERRORS_IN_A_ROW:
                 raise
             picture = held(frame, self.serial, f"{type(error).__name__}: {error}")
+        self._add(path.student.counts, path)
         self.rendered += 1
         judgement = picture.verdict.judgement
         self.admitted += judgement is Judgement.PASS
@@ -182,7 +186,15 @@ class Tally:
             "softened": self.softened,
             "held": self.held,
             "errors": self.errors,
+            **self.of_students,
         }
+
+    def _add(self, counts: Mapping[str, int], path: Path) -> None:
+        """What the student counted since the last frame: one that is loaded anew counts from zero."""
+        before = self._counted if path is self._path else {}
+        for name, count in counts.items():
+            self.of_students[name] = self.of_students.get(name, 0) + count - before.get(name, 0)
+        self._counted, self._path = dict(counts), path
 
 
 def facts(path: Path, looked_at: Choice, backend: str, reason: str, job: Job) -> dict[str, Any]:
@@ -195,11 +207,6 @@ def facts(path: Path, looked_at: Choice, backend: str, reason: str, job: Job) ->
         "backend_reason": reason,
         "precision": student.ran_precision,
         "threads": job.threads,
-        "student": {
-            "name": student.card.name,
-            "version": student.card.version,
-            "hash": student.hash,
-            "styles": list(student.card.styles),
-        },
-        "adapters": {name: one.hash for name, one in student.wardrobe.adapters.items()},
+        "student": dict(student.facts),
+        "adapters": dict(student.adapters),
     }

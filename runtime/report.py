@@ -9,13 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from vivant.engines.diffusion.prompts import key_of
 from vivant.engines.manifest import write_atomically
-from vivant.runtime.frames import STAGES, Picture
+from vivant.runtime.frames import STAGES, Controls, Picture
 from vivant.runtime.meters import Histogram
 
 MINUTE_NS: Final = 60_000_000_000
 MINUTES_KEPT: Final = 24 * 60
-FROM_RENDER: Final = ("captured", "lost", "dropped", "rendered", "admitted", "softened", "held", "errors")
+FROM_RENDER: Final = (
+    "captured",
+    "lost",
+    "dropped",
+    "rendered",
+    "admitted",
+    "softened",
+    "held",
+    "errors",
+    "skipped",
+    "prompts_refused",
+)
 
 
 @dataclass(slots=True)
@@ -86,6 +98,18 @@ class Meters:
             "present_interval": interval | {"jitter_ms": jitter},
             "first_picture_ms": self.first_picture_ms,
         }
+
+
+def asked_of(student: Mapping[str, Any], controls: Controls) -> dict[str, Any]:
+    """What the show asked of its student at the end: steps, and the prompt that was heard with the hash that
+    its embedding is kept by (none for a student without prompts)."""
+    said = {"steps": controls.steps, "strength": controls.strength}
+    if "encoders" not in student:
+        return said
+    return said | {
+        "prompt": controls.prompt,
+        "prompt_hash": key_of(str(student["encoders"]), controls.prompt),
+    }
 
 
 def write_json(value: Mapping[str, Any], path: Path) -> None:

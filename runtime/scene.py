@@ -14,7 +14,6 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 import vivant.scenes
-from vivant.engines.adapter import read_info, wearable
 from vivant.engines.card import Card
 from vivant.engines.contract import Precision
 from vivant.engines.registry import BACKENDS
@@ -25,6 +24,7 @@ from vivant.runtime.parameters import (
     ADAPTER,
     HOUSE_STYLES,
     ROOT,
+from vivant.engines.kinds import kind_of
     STYLE,
     AdapterSketch,
     Parameter,
@@ -39,6 +39,7 @@ LARGEST_FILE: Final = 1_000_000  # bytes; a scene is a page of text
 STRICT: Final = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 Side = Annotated[int, Field(strict=True, ge=256, le=1024, multiple_of=32)]
+from vivant.runtime.prompting import prompting
 Pixels = Annotated[int, Field(strict=True, ge=16, le=16384)]
 Text = Annotated[str, Field(strict=True)]
 
@@ -139,7 +140,8 @@ class Scene(BaseModel):
         paths = _adapter_files(files, folder)
         if "student" in info.data:
             try:
-                wearable(Card.read(find(info.data["student"])), map(Path, paths))
+                card = Card.read(find(info.data["student"]))
+                kind_of(card).wardrobe(card, map(Path, paths))
             except VivantError as error:
                 raise ValueError(str(error)) from error
         return tuple(paths)
@@ -291,11 +293,10 @@ def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter
     """The parameters of a show with a student and the adapters it may wear: those that come with vivant, and
     the files named. Raises VivantError when one of them is not right."""
     card = Card.read(find(student))
-    files = wearable(card, map(Path, adapters))
-    infos = {name: read_info(path) for name, path in files.items()}
-    return parameters_for(
-        card.styles, {n: AdapterSketch(info.summary, info.host is not None) for n, info in infos.items()}
-    )
+    worn = kind_of(card).wardrobe(card, map(Path, adapters))
+    sketches = {name: AdapterSketch(one.summary, one.alone) for name, one in worn.items()}
+    own = None if card.diffusion is None else prompting(card.diffusion)
+    return parameters_for(card.styles, sketches, own)
 
 
 def _input_in(text: str, folder: Path) -> str:

@@ -16,14 +16,14 @@ from typing import Any
 from vivant.engines.machine import cores, machine, versions
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.exchange import make_lanes
-from vivant.runtime.frames import MonotonicClock
+from vivant.runtime.frames import Controls, MonotonicClock
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.moments import Moments
 from vivant.runtime.osc import OscDoor
 from vivant.runtime.present import Present
 from vivant.runtime.record import Recorder
 from vivant.runtime.render import Job, render
-from vivant.runtime.report import write_json
+from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface, open_headless, open_window
@@ -128,7 +128,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         present.run(until_ns, stop)
         if recorder is not None:
             recorder.close()  # what is still on its way to the file belongs into the report
-        report = assemble(scene, surface, process, present, osc, recorder)
+        asked = tree.controls(clock.now_ns(), 0, scene.size)
+        report = assemble(scene, surface, process, present, osc, recorder, asked)
     if wishes.sheet is not None and moments is not None:
         from vivant.runtime.sheet import contact_sheet
 
@@ -160,9 +161,10 @@ def assemble(
     osc: OscDoor | None,
     recorder: Recorder | None,
 ) -> dict[str, Any]:
-    """The report: what ran where, and what was measured."""
+    """The report: what ran where, what it was asked for at the end, and what was measured."""
     facts = dict(process.facts)
     student = facts.pop("student", {})
+    asked: Controls,
     info = surface.context.info
     measured = present.meters.as_dict()
     return {
@@ -170,7 +172,7 @@ def assemble(
         "versions": versions(),
         "scene": scene.title,
         **facts,
-        "student": student | {"size": list(present.size_px)},
+        "student": student | asked_of(student, asked) | {"size": list(present.size_px)},
         "budget_ms": scene.budget_ms,
         "window_size": list(surface.size_px),
         **measured,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from vivant.engines.diffusion.wishes import BLEND, PROMPT, PROMPT_A, PROMPT_B, PROMPT_FADE_S
 from vivant.runtime.fades import Fade
 from vivant.runtime.frames import Controls, Value, VivantError
 from vivant.runtime.parameters import (
@@ -54,13 +55,18 @@ class Tree:
         self._versions = {address: number for number, address in enumerate(self._values, start=1)}
         self.version = len(self._values)
         self._doors = {address: (one, False) for address, one in self.parameters.items()}
-        self._doors |= {address + NORM: (self.parameters[address], True) for address in self._values}
+        self._doors |= {
+            address + NORM: (self.parameters[address], True)
+            for address in self._values
+            if self.parameters[address].kind != "text"
+        }
         self._styles = tuple(
             a.removeprefix(STYLE) for a, one in self.parameters.items() if _weight(one, STYLE)
         )
         self._adapters = tuple(a for a, one in self.parameters.items() if _weight(one, ADAPTER))
-        media = self.parameters[CHOOSE].choices
-        self._media = tuple(a for a in self._adapters if a.removeprefix(ADAPTER) in media)
+        self.media = self.parameters[CHOOSE].choices if CHOOSE in self.parameters else ()
+        """What can be chosen alone: styles and adapters that are media of their own; empty without styles."""
+        self._media = tuple(a for a in self._adapters if a.removeprefix(ADAPTER) in self.media)
         self._begun = dict(self._values)
         self._fades: dict[str, Fade] = {}
         self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
@@ -97,6 +103,8 @@ class Tree:
         self._store(parameter.address, value)
         if parameter.address == CHOOSE:
             self._choose(str(value), now_ns)
+        if parameter.address == PROMPT:
+            self._go_to(str(value), now_ns)
 
     def _choose(self, chosen: str, now_ns: int) -> None:
         duration_ns = round(float(self._values[FADE_S]) * 1e9)
@@ -105,6 +113,21 @@ class Tree:
             goals |= {STYLE + name: float(name == chosen) for name in self._styles}
         for address, end in goals.items():
             self._fades[address] = Fade(float(self._values[address]), end, now_ns, duration_ns)
+        self.tick(now_ns)
+
+    def _go_to(self, text: str, now_ns: int) -> None:
+        """Put a prompt on the deck that is not heard and fade over to it; the first one is there at once."""
+        fade = self._fades.get(BLEND)
+        goal = float(self._values[BLEND]) if fade is None else fade.end
+        heard, free, end = (PROMPT_A, PROMPT_B, 1.0) if goal < 0.5 else (PROMPT_B, PROMPT_A, 0.0)
+        if text == self._values[heard]:
+            return
+        if not self._values[heard]:
+            self._store(heard, text)
+            return
+        self._store(free, text)
+        duration_ns = round(float(self._values[PROMPT_FADE_S]) * 1e9)
+        self._fades[BLEND] = Fade(float(self._values[BLEND]), end, now_ns, duration_ns)
         self.tick(now_ns)
 
     def _store(self, address: str, value: Value) -> None:
@@ -171,10 +194,17 @@ class Tree:
             seed=int(self._values[ROOT + "student/seed"]),
             styles={name: float(self._values[STYLE + name]) for name in self._styles},
             adapters={a.removeprefix(ADAPTER): float(self._values[a]) for a in self._adapters},
+            prompt=self.prompt,
             numbers=dict(self._values),
             size_px=size_px,
             want_source=want_source,
         )
+
+    @property
+    def prompt(self) -> str:
+        """The text of the deck that is heard most; empty for a student without prompts."""
+        deck = PROMPT_B if float(self._values.get(BLEND, 0.0)) >= 0.5 else PROMPT_A
+        return str(self._values.get(deck, ""))
 
     def changes(self, since: int) -> list[tuple[int, str]]:
         """(version, address) of what changed after version `since`, oldest first; everything for 0."""
@@ -236,7 +266,7 @@ def parse_assignment(text: str, tree: Tree) -> tuple[str, Value]:
 
 
 def _read(word: str, parameter: Parameter | None) -> Value:
-    if parameter is not None and parameter.kind == "choice" and word in parameter.choices:
+    if parameter is not None and (word in parameter.choices or parameter.kind == "text"):
         return word
     if parameter is not None and parameter.kind == "bool" and word.lower() in TRUE_WORDS + FALSE_WORDS:
         return word.lower() in TRUE_WORDS

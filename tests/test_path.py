@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path as File
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_without_its_guard_file_a_student_paints_nothing(
     copy = tmp_path / "null"
     shutil.copytree(find("null"), copy)
     (copy / "guard.npz").unlink()
-    monkeypatch.setattr("vivant.engines.student.find", lambda name: copy)
+    monkeypatch.setattr("vivant.engines.kinds.find", lambda name: copy)
     with Path(CHOICE, SIZE) as path:
         watch.start(CLOCK.now_ns())
         picture = path.picture(frame(), CONTROLS, watch, 1)
@@ -147,11 +148,11 @@ def test_the_supervisor_can_see_in_which_stage_it_is() -> None:
 
 
 def test_another_size_takes_effect_between_two_frames(watch: Stopwatch) -> None:
-    paths = Paths(CHOICE, SIZE)
+    paths = Paths(CHOICE, CONTROLS)
     sizes = []
     end = time.perf_counter() + 10
     while time.perf_counter() < end and (not sizes or sizes[-1] == 128):
-        path = paths.want((192, 192))
+        path = paths.want(replace(CONTROLS, size_px=(192, 192)))
         watch.start(CLOCK.now_ns())
         sizes.append(path.picture(frame(), CONTROLS, watch, 1).pixels.shape[0])
     paths.close()
