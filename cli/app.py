@@ -11,6 +11,7 @@ from vivant.cli.bench import bench
 from vivant.cli.distill import app as distill
 from vivant.cli.doctor import doctor
 from vivant.cli.engines import app as engines
+from vivant.cli.guard import app as guard
 from vivant.cli.parameters import parameters
 from vivant.cli.run import run
 from vivant.cli.scenes import app as scenes
@@ -29,6 +30,7 @@ app.command()(bench)
 app.command()(parameters)
 app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
 app.add_typer(engines, name="engines", help="The students on this machine.")
+app.add_typer(guard, name="guard", help="What the guards find in a recording.")
 app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")
 
 

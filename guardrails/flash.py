@@ -109,18 +109,18 @@ class Tally:
 
 
 class Screen:
-    """Changes of more than `area` of the whole screen at once, wherever they are, in the last second.
+    """Changes of more than `area` of the whole screen at once, wherever they are, in the last `window_ns`.
 
     Cells that change one way within TOGETHER_NS make one event; a cell that changes that way again begins the
     next. Only opposing events make a flash: a wipe to white is many in one direction and flashes never.
     """
 
-    def __init__(self, area: float) -> None:
+    def __init__(self, area: float, window_ns: int = SECOND_NS) -> None:
         self._least = area * ROWS * COLUMNS
-        self._ways = (Way(), Way())
+        self._ways = (Way(window_ns), Way(window_ns))
 
     def step(self, turns: Turns, time_ns: int) -> int:
-        """Take what happened at `time_ns`; the opposing events of the last second."""
+        """Take what happened at `time_ns`; the opposing events within the window."""
         for way, turned in zip(self._ways, (turns.up, turns.down), strict=True):
             way.step(turned, time_ns, self._least)
         up, down = (len(way.events) for way in self._ways)
@@ -130,15 +130,16 @@ class Screen:
 class Way:
     """The events in one direction: what `Screen` keeps twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, window_ns: int) -> None:
         self.events: deque[int] = deque()
+        self._window_ns = window_ns
         self._members: Cells = np.zeros((ROWS, COLUMNS), np.bool_)
         self._waiting: Cells = np.zeros((ROWS, COLUMNS), np.bool_)
         self._waiting_ns = np.zeros((ROWS, COLUMNS), np.int64)
 
     def step(self, turned: Cells, time_ns: int, least: float) -> None:
         """Cells `turned` at `time_ns`: they join the last event, or wait until they are `least` many."""
-        while self.events and self.events[0] <= time_ns - SECOND_NS:
+        while self.events and self.events[0] <= time_ns - self._window_ns:
             self.events.popleft()
         if not turned.any():
             return

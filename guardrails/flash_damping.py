@@ -5,21 +5,21 @@ engages: two and a half flashes are over, and the slew limit keeps the third fro
 it watches are a tenth stricter than the standards', so that what is shown also passes when it was compressed
 and measured afterwards.
 
-The picture is limited where it flashes, at FIRM_PER_S of full light a second: in one second that is one
-transition at most, and six with the five before it. After FIRM_S it is let go to CALM_PER_S, two and a half
-transitions a second and less than one flash and a half. What is watched is the picture before damping, so
-that damping lasts as long as what makes it flash.
+Where it flashes, every pixel moves toward the new picture in linear light by at most FIRM_PER_S of full light
+a second, and by a quarter of that when it grows brighter, so that what flashes settles toward its darker
+state. In one second that is one transition at most, and six with the five before it. After FIRM_S it is let
+go to CALM_PER_S: two and a half transitions a second at most. What is watched is the picture before damping,
+so that damping lasts as long as what makes it flash.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from vivant.guardrails.flash import COLUMNS, ROWS, SECOND_NS, Limits, Tally, Watch
+from vivant.guardrails.flash import COLUMNS, ROWS, SECOND_NS, Limits, Screen, Tally, Watch
 from vivant.guardrails.flash_swings import Cells
 from vivant.runtime.frames import F32
 
@@ -36,20 +36,8 @@ RED_KINDS: Final = ("red", "red 2.1")
 RED_PER_S: Final = 1.0  # share of the way to the new colour: dark reds are far apart in u', v', near in light
 SHORTEST_STEP_S: Final = 0.001
 LONGEST_STEP_S: Final = 0.05  # a stall must not become a jump
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """How one picture is held: `levels` f32 (ROWS, COLUMNS, 2) in [0, 1], for every change and for red.
-
-    With level 1 a pixel moves by at most `most` of full light toward the new picture (a quarter of it when
-    that is brighter, so that what flashes settles toward its darker state), and by at most `part` of the way
-    where red flashes; with 0 it is the new picture; between them by the power of the level.
-    """
-
-    levels: F32
-    most: float
-    part: float
+FREE: Final = 8.0  # further than any pixel can be from another, redness counted as the shader does
+UNHELD: Final[F32] = np.broadcast_to(np.array([FREE, 1.0], np.float32), (ROWS, COLUMNS, 2))
 
 
 class Damping:
@@ -61,6 +49,7 @@ class Damping:
     def __init__(self, field: tuple[int, int]) -> None:
         self._watch = Watch(field, Limits().within(MARGIN))
         self._recent = {name: Tally(ENGAGE_NS) for name in self._watch.kinds}
+        self._screens = {name: Screen(self._watch.limits.area, ENGAGE_NS) for name in self._watch.kinds}
         self._held: dict[str, Cells] = {
             name: np.zeros((ROWS, COLUMNS), np.bool_) for name in self._watch.kinds
         }
@@ -96,13 +85,17 @@ class Damping:
             recent, counts, held = self._recent[name], kind.tally.counts, self._held[name]
             recent.step(kind.turns, time_ns)
             held &= counts >= RELEASE_BELOW
-            if kind.screen >= ENGAGE_AT:  # flashes that wander: one change at a place is the half of one
+            wandering = self._screens[name].step(kind.turns, time_ns)
+            if wandering >= ENGAGE_AT or kind.screen > ENGAGE_AT:  # one change at a place is half a flash
                 held |= counts > 0
             if self._watch.counts_as_area((recent.counts >= ENGAGE_AT) | (counts > ENGAGE_AT)):
                 held |= counts >= RELEASE_BELOW
 
-    def step(self, now_ns: int) -> Hold:
-        """How the picture drawn at `now_ns` is held."""
+    def step(self, now_ns: int) -> F32:
+        """How far a pixel may move toward the picture drawn at `now_ns`, by cell: f32 (ROWS, COLUMNS, 2).
+
+        First in linear light, FREE or more for any distance; then the share of the way, 1 for all of it.
+        """
         elapsed_s = 0.0 if self._time_ns is None else max(0.0, (now_ns - self._time_ns) / SECOND_NS)
         self._time_ns = now_ns
         held = np.logical_or.reduce(list(self._held.values()))
@@ -110,14 +103,18 @@ class Damping:
         self.engaged += bool(held.any()) and not self.active
         self.damped_s += elapsed_s if self.active else 0.0
         step_s = min(max(elapsed_s, SHORTEST_STEP_S), LONGEST_STEP_S)
-        firm_step, calm_step = FIRM_PER_S * step_s, CALM_PER_S * step_s
+        firm, calm = FIRM_PER_S * step_s / FREE, CALM_PER_S * step_s / FREE
         self._since_ns[held & (self._levels[..., 0] <= 0.0)] = now_ns
-        firm = now_ns - self._since_ns < FIRM_S * SECOND_NS
-        calm = math.log(calm_step) / math.log(firm_step)
+        new = now_ns - self._since_ns < FIRM_S * SECOND_NS
         released = np.maximum(0.0, self._levels - np.float32(elapsed_s / RELEASE_S))
-        self._levels[..., 0] = np.where(held, np.where(firm, 1.0, calm), released[..., 0])
+        self._levels[..., 0] = np.where(
+            held, np.where(new, 1.0, math.log(calm) / math.log(firm)), released[..., 0]
+        )
         self._levels[..., 1] = np.where(red, 1.0, released[..., 1])
-        return Hold(spread(self._levels) if self.active else self._levels, firm_step, RED_PER_S * step_s)
+        if not self.active:
+            return UNHELD
+        levels = spread(self._levels)
+        return np.stack([FREE * firm ** levels[..., 0], (RED_PER_S * step_s) ** levels[..., 1]], -1)
 
 
 def spread(levels: F32) -> F32:

@@ -8,19 +8,18 @@ what is known is one draw old, which the damping's margin of a transition allows
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 import moderngl
 import numpy as np
 
 from vivant.guardrails.flash import COLUMNS, ROWS, field_cells
-from vivant.guardrails.flash_damping import Damping, Hold
+from vivant.guardrails.flash_damping import UNHELD, Damping
 from vivant.runtime.frames import F32
-from vivant.runtime.passes import LEVELS_UNIT, Passes
+from vivant.runtime.passes import LIMITS_UNIT, Passes
 from vivant.runtime.placing import Size
 
 LOG = logging.getLogger("vivant.flash")
-FREE: Final = Hold(np.zeros((ROWS, COLUMNS, 2), np.float32), 1.0, 1.0)
 
 
 class FlashGuard:
@@ -30,8 +29,8 @@ class FlashGuard:
         self._context, self._passes = context, passes
         self._cells = context.framebuffer([context.texture((COLUMNS, ROWS), 4, dtype="f2")])
         self._buffer = context.buffer(reserve=COLUMNS * ROWS * 4 * 2)
-        self._levels: Any = context.texture((COLUMNS, ROWS), 2, dtype="f4")
-        self._levels.repeat_x = self._levels.repeat_y = False
+        self._limits: Any = context.texture((COLUMNS, ROWS), 2, dtype="f4")
+        self._limits.repeat_x = self._limits.repeat_y = False
         self._made: list[Any] = []
         self._size_px: Size = (0, 0)
         self._pending_ns: int | None = None
@@ -58,8 +57,8 @@ class FlashGuard:
         """
         self._collect()
         self._measure(time_ns)
-        hold = self.damping.step(time_ns)
-        shown = self._damp(FREE if blank else hold) if self.damping.active else self._stages[0]
+        limits = self.damping.step(time_ns)
+        shown = self._damp(UNHELD if blank else limits) if self.damping.active else self._stages[0]
         self._context.copy_framebuffer(target, shown)
         self._report()
         self._stages.reverse()
@@ -90,20 +89,19 @@ class FlashGuard:
         self._cells.read_into(self._buffer, components=4, dtype="f2")
         self._pending_ns = time_ns
 
-    def _damp(self, hold: Hold) -> Any:
+    def _damp(self, limits: F32) -> Any:
         """The stage moved toward from what was shown before; where to find it."""
         if not self._damped:  # what was shown last is on the other stage, undamped
-            self._move(self._stages[1 if self._known else 0], FREE)
-        self._move(self._stages[0], hold)
+            self._move(self._stages[1 if self._known else 0], UNHELD)
+        self._move(self._stages[0], limits)
         return self._shown
 
-    def _move(self, stage: Any, hold: Hold) -> None:
-        levels: F32 = np.ascontiguousarray(hold.levels, np.float32)
-        self._levels.write(levels)
-        self._levels.use(LEVELS_UNIT)
+    def _move(self, stage: Any, limits: F32) -> None:
+        self._limits.write(np.ascontiguousarray(limits, np.float32))
+        self._limits.use(LIMITS_UNIT)
         self._use(self._lights[0])
         last = self._lights[1].color_attachments[0]
-        self._passes.draw("flash damp", stage.color_attachments[0], last, most=hold.most, part=hold.part)
+        self._passes.draw("flash damp", stage.color_attachments[0], last)
         self._lights.reverse()
 
     def _use(self, target: Any) -> None:
@@ -133,5 +131,5 @@ class FlashGuard:
     def _warm(self) -> None:
         """Run both passes once, so that the driver builds them before the show: nothing of it is kept."""
         self._measure(0)
-        self._move(self._stages[0], FREE)
+        self._move(self._stages[0], UNHELD)
         self._pending_ns = None

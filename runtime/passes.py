@@ -14,7 +14,7 @@ MESH_CELLS: Final = 16  # a side: fine enough for what varies slowly, coarse eno
 NOISE_PX: Final = 256
 NOISE_SEED: Final = 2
 NOISE_UNIT: Final = 2  # units 0 and 1 hold pictures
-LEVELS_UNIT: Final = 3  # where the flash guard holds the picture, and how firmly
+LIMITS_UNIT: Final = 3  # how far the flash guard lets the picture move, and where
 
 SHADERS: Final = {
     "idle": ("idle.vert", "tint.frag", ()),
@@ -36,7 +36,7 @@ UNITS: Final = {
     "previous": 1,
     "before": 1,
     "noise": NOISE_UNIT,
-    "levels": LEVELS_UNIT,
+    "limits": LIMITS_UNIT,
 }
 
 

@@ -1,10 +1,8 @@
 // Moves what is shown toward the new picture no faster than the flash guard lets it, pixel by pixel and in
-// linear light: guardrails/flash_damping.py says why and how far (Hold).
+// linear light: guardrails/flash_damping.py says why and how far.
 uniform sampler2D drawn;  // the new picture
 uniform sampler2D before; // what was shown last, linear light, in half floats: small steps must not be lost
-uniform sampler2D levels; // of hold in [0, 1]: red channel every change, green channel those of red
-uniform float most;       // of full light in this refresh
-uniform float part;       // of the way in this refresh, where red flashes
+uniform sampler2D limits; // of this refresh, by cell: of full light, and of the way
 in vec2 uv;
 layout(location = 0) out vec4 light;
 layout(location = 1) out vec4 colour;
@@ -34,16 +32,15 @@ void main() {
     ivec2 at = ivec2(gl_FragCoord.xy);
     vec3 next = linear_light(texelFetch(drawn, at, 0).rgb);
     vec3 last = texelFetch(before, at, 0).rgb;
-    vec2 level = texture(levels, uv).rg;
+    vec2 most = texture(limits, uv).rg;
     vec3 change = next - last;
     vec3 size = abs(change);
     float furthest = max(size.r, max(size.g, size.b));
     if (max(redness(next), redness(last)) > 0.0) {
         furthest = max(furthest, REDNESS * abs(redness(change)));
     }
-    float limit = dot(change, vec3(0.2126, 0.7152, 0.0722)) > 0.0 ? RISE * most : most;
-    float step = pow(min(1.0, limit / max(furthest, 1e-6)), level.r);
-    step = min(step, pow(part, level.g));
+    float limit = dot(change, vec3(0.2126, 0.7152, 0.0722)) > 0.0 ? RISE * most.r : most.r;
+    float step = min(min(1.0, limit / max(furthest, 1e-6)), most.g);
     vec3 shown = last + step * change;
     light = vec4(shown, 1.0);
     colour = vec4(encoded(shown), 1.0);
