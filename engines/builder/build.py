@@ -17,8 +17,7 @@ from vivant.engines.builder.step import Shelf, Watch
 from vivant.engines.builder.work import read_rows
 from vivant.engines.contract import Part
 
-ATTEMPTS = 3  # at keeping enough layers in float
-MORE_DB = 2.0  # that the advice must reach at each further attempt: other frames cost more than it saw
+ATTEMPTS = 5  # at keeping enough layers in float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ def build(order: Order, shelf: Shelf, watch: Watch) -> Outcome:
     stays as it is then."""
     least = THRESHOLDS[order.precision]
     kept: dict[Part, tuple[str, ...]] = {}
-    for attempt in range(ATTEMPTS):
-        asked = plan(order, parts_of(order), kept, _more(least, attempt))
+    for _ in range(ATTEMPTS):
+        asked = plan(order, parts_of(order), kept)
         watch.planned(shelf.missing(*asked.goals))
         for goal in asked.goals:
             shelf.get(goal, watch)
@@ -65,10 +64,6 @@ def build(order: Order, shelf: Shelf, watch: Watch) -> Outcome:
         "Calibrate with frames of the room (--calibration FILM), or ask for --precision fp32.",
         rows,
     )
-
-
-def _more(least: Threshold, attempt: int) -> Threshold:
-    return Threshold(least.psnr_db + attempt * MORE_DB, least.cosine)
 
 
 def _found(asked: Plan, shelf: Shelf) -> tuple[list[Row], str]:

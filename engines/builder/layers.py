@@ -15,7 +15,7 @@ from vivant.engines.quantize import Calibrated
 from vivant.runtime.frames import Array
 
 MOST_GROUPS = 48  # more layers than this are looked at by blocks
-CHECKED = 6  # samples
+FEW, MANY = 6, 40  # samples: to find the dear layers, and to see whether a graph is near enough
 ROOM_DB = 1.0  # above the threshold: other frames cost a little more
 
 
@@ -29,7 +29,7 @@ class Cost:
 
 
 class Scale:
-    """Weighs INT8 graphs of one calibration against its float graph, on some samples."""
+    """Weighs INT8 graphs of one calibration against its float graph, on `count` of some samples."""
 
     def __init__(
         self,
@@ -37,23 +37,21 @@ class Scale:
         calibrated: Calibrated,
         samples: Sequence[Mapping[str, Array]],
         symmetric: bool,
+        count: int,
     ) -> None:
         self._calibrated = calibrated
         self._symmetric = symmetric
-        step = max(len(samples) // CHECKED, 1)
-        self._samples = [samples[index] for index in range(0, len(samples), step)][:CHECKED]
-        self._wanted = [_run(float_onnx, inputs) for inputs in self._samples]
+        step = max(len(samples) // count, 1)
+        self._samples = [samples[index] for index in range(0, len(samples), step)][:count]
+        self._wanted = _runs(float_onnx, self._samples)
 
     def of(self, pattern: Pattern) -> list[Row]:
         """The rows of an INT8 graph with these layers."""
         with TemporaryDirectory() as scratch:
             made = Path(scratch) / "some.onnx"
             write_int8(self._calibrated, pattern, made, self._symmetric)
-            return [
-                row
-                for inputs, wanted in zip(self._samples, self._wanted, strict=True)
-                for row in compared("", "", wanted, _run(made, inputs))
-            ]
+            runs = zip(self._wanted, _runs(made, self._samples), strict=True)
+            return [row for wanted, found in runs for row in compared("", "", wanted, found)]
 
 
 def costs(scale: Scale, pattern: Pattern, share: Share) -> list[Cost]:
@@ -68,17 +66,18 @@ def costs(scale: Scale, pattern: Pattern, share: Share) -> list[Cost]:
 
 
 def to_keep(
-    scale: Scale, pattern: Pattern, dearest: Sequence[Cost], least: Threshold
+    scale: Scale, pattern: Pattern, dearest: Sequence[Cost], least: Threshold, at_least: int = 0
 ) -> tuple[str, ...] | None:
-    """The fewest of the dearest layers that are to stay float for every output to reach `least`; None where
-    not even all of them would do. More layers in float are taken to be no worse, which bisection needs."""
+    """The fewest of the dearest layers, but `at_least` so many, that are to stay float for every output to
+    reach `least`; None where not even all of them would do. More layers in float are taken to be no worse,
+    which bisection needs."""
     wanted = Threshold(least.psnr_db + ROOM_DB, least.cosine)
 
     def enough(count: int) -> bool:
         kept = {layer for cost in dearest[:count] for layer in cost.layers}
         return not any(row.fails(wanted) for row in scale.of(pattern.without(kept)))
 
-    low, high = 0, len(dearest)
+    low, high = min(at_least, len(dearest)), len(dearest)
     if not enough(high):
         return None
     while low < high:
@@ -107,7 +106,8 @@ def _least(rows: Sequence[Row]) -> float:
     return min(row.psnr_db for row in worst(rows).values())
 
 
-def _run(graph: Path | bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def _runs(graph: Path | bytes, samples: Sequence[Mapping[str, Array]]) -> list[dict[str, Array]]:
+    """The outputs of a graph by name, for each of its inputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -115,8 +115,8 @@ def _run(graph: Path | bytes, inputs: Mapping[str, Array]) -> dict[str, Array]:
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_outputs()]
     known = {one.name for one in session.get_inputs()}
-    made = session.run(names, {name: value for name, value in inputs.items() if name in known})
-    return dict(zip(names, made, strict=True))
+    given = [{name: value for name, value in one.items() if name in known} for one in samples]
+    return [dict(zip(names, session.run(names, inputs), strict=True)) for inputs in given]
 
 
 def layer_by_layer(
@@ -128,7 +128,7 @@ def layer_by_layer(
     if not samples or data_file(float_onnx).exists():
         return {}
     (plain, own), (quantized, others) = (_seen_inside(path) for path in (float_onnx, int8_onnx))
-    runs = [(_run(plain, inputs), _run(quantized, inputs)) for inputs in samples]
+    runs = list(zip(_runs(plain, samples), _runs(quantized, samples), strict=True))
     return {
         f"{part}{name}": min(cosine_of(wanted[own[name]], made[others[name]]) for wanted, made in runs)
         for name in own.keys() & others.keys()

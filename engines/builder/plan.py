@@ -13,7 +13,7 @@ from typing import Any, Final
 from vivant.engines import adapter, buildable, manifest, quantize, registry
 from vivant.engines.buildable import Size
 from vivant.engines.builder import compare, folders, graphs, int8, layers, trial, verify, work
-from vivant.engines.builder.compare import THRESHOLDS, Threshold
+from vivant.engines.builder.compare import THRESHOLDS
 from vivant.engines.builder.order import Order
 from vivant.engines.builder.step import Step, hashes, step
 from vivant.engines.builder.work import STUDENT
@@ -35,6 +35,7 @@ CODE: Final = (
     work,
 )
 PACKAGES: Final = ("numpy", "onnx", "onnxruntime", "polygraphy", "onnx-graphsurgeon", "torch", "diffusers")
+MORE: Final = 2  # times as many layers are kept where those that were kept did not do
 INT8_KINDS: Final[tuple[Kind, ...]] = ("int8", "int8_symmetric")
 
 Kept = Mapping[Part, tuple[str, ...]]
@@ -59,9 +60,8 @@ class Plan:
         return (*self.checks, *self.trials.values())
 
 
-def plan(order: Order, parts: Sequence[Part], kept: Kept, least: Threshold | None = None) -> Plan:
-    """The steps of an order for a student with these parts, some layers `kept` in float. `least` is what the
-    advice is to reach, the precision's threshold if not given."""
+def plan(order: Order, parts: Sequence[Part], kept: Kept) -> Plan:
+    """The steps of an order for a student with these parts, some layers `kept` in float."""
     origin = _origin(order)
     student, calibrated = _student(order, parts, kept, origin)
     checks = tuple(
@@ -74,7 +74,7 @@ def plan(order: Order, parts: Sequence[Part], kept: Kept, least: Threshold | Non
         checks,
         engines,
         trials,
-        _advice(order, parts, origin, calibrated, least or THRESHOLDS[order.precision]),
+        _advice(order, parts, kept, calibrated),
         student is not _loaded(order) and student.key != _loaded(order).key,
     )
 
@@ -166,20 +166,19 @@ def _trial(order: Order, student: Step, engines: Mapping[str, Step], size_px: Si
 
 
 def _advice(
-    order: Order,
-    parts: Sequence[Part],
-    origin: Step,
-    calibrated: Mapping[Part, Mapping[str, Step]],
-    least: Threshold,
+    order: Order, parts: Sequence[Part], kept: Kept, calibrated: Mapping[Part, Mapping[str, Step]]
 ) -> dict[Part, Step]:
+    """Of a part of which layers are kept already, more are."""
     if order.precision != "int8":
         return {}
-    kind = work.graph_kind(order.backend, order.precision)
-    facts = _facts(kind=kind, psnr_db=least.psnr_db, cosine=least.cosine)
-    return {
-        part: step("layers", part, partial(work.advice, part, kind, least), facts, calibrated[part], 30.0)
-        for part in parts
-    }
+    kind, least = work.graph_kind(order.backend, order.precision), THRESHOLDS[order.precision]
+    found = {}
+    for part in parts:
+        at_least = MORE * max(len(kept[part]), 1) if part in kept else 0
+        facts = _facts(kind=kind, psnr_db=least.psnr_db, cosine=least.cosine, at_least=at_least)
+        make = partial(work.advice, part, kind, least, at_least)
+        found[part] = step("layers", part, make, facts, calibrated[part], 30.0)
+    return found
 
 
 def where(backend: str) -> dict[str, str]:

@@ -25,10 +25,10 @@ NOISE_SEED = 7
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One way to paint; `name` says it in a few words, `group` which ones calibration counts as one."""
+    """One way to paint; `name` says it in a few words. Calibration takes each for a group of its own: an
+    average over the scales of an adapter would cut off the largest."""
 
     name: str
-    group: str
     controls: Controls
 
 
@@ -36,21 +36,21 @@ def wishes_of(student: LoadedStudent) -> list[Wish]:
     """Every style alone, and every adapter at each of SCALES, at strengths in turn."""
     found: list[Wish] = []
 
-    def wish(name: str, group: str, styles: Mapping[str, float], adapters: Mapping[str, float]) -> None:
+    def wish(name: str, styles: Mapping[str, float], adapters: Mapping[str, float]) -> None:
         strength = STRENGTHS[len(found) % len(STRENGTHS)]
         controls = Controls(
             strength=strength, seed=NOISE_SEED, styles=styles, adapters=adapters, size_px=student.size_px
         )
-        found.append(Wish(name, group, controls))
+        found.append(Wish(name, controls))
 
     styles: Sequence[str] = student.card.styles or ("",)
     for style in styles:
         for _ in STRENGTHS if len(styles) == 1 else (0,):
-            wish(style or "plain", style or "plain", {style: 1.0} if style else {}, {})
+            wish(style or "plain", {style: 1.0} if style else {}, {})
     for index, adapter in enumerate(student.adapters):
         style = styles[index % len(styles)]
         for scale in SCALES:
-            wish(f"{adapter} {scale:g}", adapter, {style: 1.0} if style else {}, {adapter: scale})
+            wish(f"{adapter} {scale:g}", {style: 1.0} if style else {}, {adapter: scale})
     return found
 
 

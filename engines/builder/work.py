@@ -26,7 +26,7 @@ from vivant.engines.builder.int8 import (
     read_calibrated,
     write_int8,
 )
-from vivant.engines.builder.layers import Scale, costs, to_keep
+from vivant.engines.builder.layers import FEW, MANY, Scale, costs, to_keep
 from vivant.engines.builder.order import Order
 from vivant.engines.builder.step import Making
 from vivant.engines.builder.trial import Easel, runs_of, wishes_of
@@ -62,7 +62,7 @@ def samples(frames: Sequence[U8], sizes_px: Sequence[Size], threads: int, making
                 wish = wishes[index % len(wishes)]
                 easel.paint(frames[index % len(frames)], wish.controls)
                 for part, given, _ in runs_of(sight.watched):
-                    files[part].add(wish.group, given)
+                    files[part].add(wish.name, given)
                 making.share((turn + (done + 1) / len(mine)) / len(sizes_px))
     for one in files.values():
         one.close()
@@ -159,15 +159,19 @@ def graph_kind(backend: str, precision: Precision) -> Kind:
     return "int8_symmetric" if backend == "tensorrt" else "int8"
 
 
-def advice(part: Part, kind: Kind, least: Threshold, making: Making) -> None:
-    """costs.json: what each layer costs, dearest first; keep.json: which are to stay in float."""
+def advice(part: Part, kind: Kind, least: Threshold, at_least: int, making: Making) -> None:
+    """costs.json: what each layer costs, dearest first; keep.json: which are to stay in float, `at_least` so
+    many."""
     calibrated = read_calibrated(making.given["calibrated"])
     folder = making.given[STUDENT]
     found = Samples(making.given["samples"] / part)
-    scale = Scale(folder / f"{part}.float.onnx", calibrated, found, kind == "int8_symmetric")
+    few, many = (
+        Scale(folder / f"{part}.float.onnx", calibrated, found, kind == "int8_symmetric", count)
+        for count in (FEW, MANY)
+    )
     pattern = _pattern(folder, part, kind, calibrated)
-    dearest = costs(scale, pattern, lambda share: making.share(share * 0.9))
-    kept = to_keep(scale, pattern, dearest, least)
+    dearest = costs(few, pattern, lambda share: making.share(share * 0.8))
+    kept = to_keep(many, pattern, dearest, least, at_least)
     if kept is None:
         raise BuildError(
             f"{part} comes no nearer to float than {least.psnr_db} dB with any layer kept in float. Ask for "
