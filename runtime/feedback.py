@@ -68,6 +68,13 @@ class Feedback:
         """One message to one receiver."""
         self._send(message(address, args), where)
 
+    def tell(self, address: str, args: Sequence[object]) -> None:
+        """One message to every subscriber."""
+        if self._subscribers:
+            datagram = message(address, args)
+            for where in self._subscribers:
+                self._send(datagram, where)
+
     def refuse(self, sender: Endpoint, address: str, reason: str, now_ns: int) -> None:
         """Say `/vivant/refused address reason` to the sender and its host's subscriptions."""
         if now_ns - self._refused_ns >= SECOND_NS:
@@ -129,6 +136,8 @@ class Feedback:
 
 def _value_messages(tree: Tree, address: str) -> list[bytes]:
     value = tree.value(address)
+    if tree.parameters[address].kind == "text":
+        return [message(address, (value,))]
     norm = tree.parameters[address].norm(value)
     return [message(address, (value,)), message(address + NORM, (norm,))]
 
@@ -136,8 +145,6 @@ def _value_messages(tree: Tree, address: str) -> list[bytes]:
 def _status_messages(tree: Tree, status: Mapping[str, object]) -> Iterable[bytes]:
     for name, value in status.items():
         known = STATUS + name in tree.parameters
-    if tree.parameters[address].kind == "text":
-        return [message(address, (value,))]
         if (known and isinstance(value, str)) or (
             known and isinstance(value, int | float) and math.isfinite(value) and abs(value) < LARGEST_STATUS
         ):

@@ -100,6 +100,10 @@ class OscDoor:
         """Send feedback, if any is due: see Feedback.feed."""
         self._feedback.feed(tree, status, now_ns)
 
+    def tell(self, address: str, args: Sequence[Value]) -> None:
+        """Say something to every subscriber at once."""
+        self._feedback.tell(address, args)
+
     def counts(self) -> dict[str, Any]:
         """What became of everything that came: `received` messages are applied, clamped, superseded, refused
         by reason, or still waiting; `overflow` counts datagrams that were never looked at."""

@@ -350,5 +350,7 @@ def _status() -> tuple[Parameter, ...]:
         count("restarts", "times the render process was started again"),
         duration("flash_damped", "share of the screen on which the flash guard damps now", ""),
         count("flash_engaged", "times the flash guard began to damp"),
+        duration("intensity", "how much people have been doing lately, from 0 to 1", ""),
+        count("triggered", "times that triggers fired"),
         count("refused", "messages refused at the doors"),
     )

@@ -1,11 +1,11 @@
-"""The present loop: at every refresh draw the newest admitted picture. It never waits for the model."""
+"""The present loop: at every refresh draw the newest admitted picture. No refresh waits for the model."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from vivant.runtime.canvas import Canvas, Look
 from vivant.runtime.cycle import Cycle
@@ -24,11 +24,13 @@ from vivant.runtime.meters import Window
 from vivant.runtime.moments import Moments
 from vivant.runtime.osc import OscDoor
 from vivant.runtime.parameters import CHOOSE, ROOT
+from vivant.runtime.patience import Patience
 from vivant.runtime.record import Recorder
 from vivant.runtime.report import Meters
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface
 from vivant.runtime.tree import Tree
+from vivant.runtime.triggers.running import Triggers
 
 LOG = logging.getLogger("vivant.present")
 BLANK: Final = ROOT + "present/blank"
@@ -76,15 +78,16 @@ class Present:
         ladder: Ladder | None = None,
         recorder: Recorder | None = None,
         moments: Moments | None = None,
+        triggers: Triggers | None = None,
     ) -> None:
         self._surface, self._canvas, self._tree, self._osc = surface, canvas, tree, osc
         self._render, self._clock = render, clock
         self._reader, self._writer = LaneReader(lanes.pictures), LaneWriter(lanes.controls)
         self._budget_ms, self._size_px, self._began_ns = budget_ms, size_px, began_ns
         self._ladder, self._recorder, self._moments = ladder, recorder, moments
-        self._cycle = Cycle(tree)
+        self._cycle, self._triggers = Cycle(tree), triggers
         self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
-        self._shown = Shown()
+        self._shown, self._patience = Shown(), Patience(clock)
         self._serial = 0
         self._refresh_ns = round(1e9 / surface.refresh_hz)
         self._judgement = Judgement.HOLD
@@ -101,12 +104,15 @@ class Present:
             self.refresh()
 
     def refresh(self) -> None:
-        """One refresh: supervise, hear the doors, hand on the controls, take a picture, draw, swap."""
+        """One refresh: supervise, hear the doors, hand on the controls, take a picture, draw, swap. What is
+        drawn is on the screen as the refresh ends, so there is time to wait for a picture until then."""
         now_ns = self._clock.now_ns()
         self._render.poll()
         self._press(now_ns)
         if self._osc is not None:
             self._osc.drain(self._tree, now_ns)
+        if self._triggers is not None:
+            self._triggers.step(now_ns)
         self._cycle.step(now_ns)
         self._tree.tick(now_ns)
         self._serial += 1
@@ -115,8 +121,13 @@ class Present:
             self.meters.longest_gap_ms = max(self.meters.longest_gap_ms, gap_ms)
         want_source = self._moments is not None and self._moments.due(now_ns)
         controls = self._tree.controls(now_ns, self._serial, self._size_px, want_source)
-        write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns))
+        ends_ns = (self._presented_ns or now_ns) + self._refresh_ns
+        draw_by_ns = ends_ns - self._patience.draw_ns
+        write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns, draw_by_ns=draw_by_ns))
         fresh = self._take()
+        if fresh is None:
+            self._patience.wait(lambda: self._reader.waiting, ends_ns)
+            fresh = self._take()
         redrawn = self._draw(fresh)
         self._swap(redrawn, fresh)
         self._climb(self._clock.now_ns())
@@ -143,6 +154,8 @@ class Present:
         if picture is None:
             return None
         self.meters.took(picture)
+        if self._triggers is not None:
+            self._triggers.hear(picture.signals, self._clock.now_ns())
         self._judgement = picture.verdict.judgement
         allowed = refuse_unless_admitted(picture)
         if not allowed.verdict.admits:
@@ -210,6 +223,7 @@ class Present:
         meters = self.meters
         latency_ms = (drawn_ns - picture.captured_ns) / 1e6
         meters.stages["present"].add((drawn_ns - self._shown.arrived_ns) / 1e6)
+        self._patience.drew(drawn_ns - self._shown.arrived_ns)
         meters.latency(latency_ms, drawn_ns)
         meters.late += latency_ms > self._budget_ms
         if meters.first_picture_ms is None:
@@ -257,6 +271,11 @@ class Present:
         return None if self._canvas.flash is None else self._canvas.flash.counts()
 
     @property
+    def triggers(self) -> dict[str, Any] | None:
+        """How often each trigger fired, and what stands; None for a show without."""
+        return None if self._triggers is None else self._triggers.counts()
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """What the quality ladder did."""
         return () if self._ladder is None else tuple(self._ladder.steps)
@@ -280,5 +299,7 @@ class Present:
             "restarts": self._render.restarts,
             "flash_damped": 0.0 if self._canvas.flash is None else self._canvas.flash.damping.share,
             "flash_engaged": 0 if self._canvas.flash is None else self._canvas.flash.damping.engaged,
+            "intensity": 0.0 if self._triggers is None else self._triggers.intensity.value,
+            "triggered": 0 if self._triggers is None else self._triggers.firings,
             "refused": 0 if self._osc is None else sum(self._osc.counts()["refused_by_reason"].values()),
         }

@@ -34,9 +34,11 @@ def problem(path: Sequence[str | int], value: object, rule: str) -> str:
     return f"{key_text(path)} = {value_text(value)}: {rule}"
 
 
-def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Every problem that pydantic found in a table for `model`, in its order."""
-    return [_line(dict(one), model) for one in error.errors(include_url=False)]
+def problems_of(
+    error: ValidationError, model: type[BaseModel], below: tuple[str | int, ...] = ()
+) -> list[str]:
+    """Every problem that pydantic found in a table for `model` that is at the key `below`, in its order."""
+    return [_line(dict(one), model, below) for one in error.errors(include_url=False)]
 
 
 def key_text(path: Sequence[str | int]) -> str:
@@ -60,10 +62,10 @@ def value_text(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 3] + "..."
 
 
-def _line(found: dict[str, Any], model: type[BaseModel]) -> str:
-    path = found["loc"]
+def _line(found: dict[str, Any], model: type[BaseModel], below: tuple[str | int, ...]) -> str:
+    path = (*below, *found["loc"])
     if found["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), _fields(model, path[:-1]), n=1)
+        near = difflib.get_close_matches(str(path[-1]), _fields(model, found["loc"][:-1]), n=1)
         return f"{key_text(path)}: unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
     if found["type"] == "missing":
         return f"{key_text(path)}: is missing"

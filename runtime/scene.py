@@ -11,11 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 import vivant.scenes
 from vivant.engines.card import Card
 from vivant.engines.contract import Precision
+from vivant.engines.kinds import kind_of
 from vivant.engines.registry import BACKENDS
 from vivant.engines.student import find
 from vivant.runtime.endpoints import Endpoint, endpoint, network
@@ -24,24 +33,27 @@ from vivant.runtime.parameters import (
     ADAPTER,
     HOUSE_STYLES,
     ROOT,
-from vivant.engines.kinds import kind_of
     STYLE,
     AdapterSketch,
     Parameter,
     parameters_for,
 )
 from vivant.runtime.problems import problem, problems_of, report
+from vivant.runtime.prompting import prompting
 from vivant.runtime.senses.registry import KINDS
 from vivant.runtime.tree import Tree
+from vivant.runtime.triggers.agreement import disagreements, trigger_parameters
+from vivant.runtime.triggers.reading import Reader
+from vivant.runtime.triggers.rules import NAME, Calendar, Declared, Rule
 
 SHIPPED: Final = Path(vivant.scenes.__file__).parent
 LARGEST_FILE: Final = 1_000_000  # bytes; a scene is a page of text
 STRICT: Final = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 Side = Annotated[int, Field(strict=True, ge=256, le=1024, multiple_of=32)]
-from vivant.runtime.prompting import prompting
 Pixels = Annotated[int, Field(strict=True, ge=16, le=16384)]
 Text = Annotated[str, Field(strict=True)]
+SignalName = Annotated[str, Field(strict=True, pattern=f"^{NAME}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,9 @@ class Scene(BaseModel):
     refresh_hz: float = Field(60.0, ge=1, le=480)
     osc: Osc = Field(default_factory=lambda: Osc.model_validate({}))
     parameters: dict[str, Value] = Field(default_factory=dict)
+    calendar: Calendar = Field(default_factory=lambda: Calendar.model_validate({}))
+    signals: dict[SignalName, Declared] = Field(default_factory=dict)
+    triggers: dict[str, InstanceOf[Rule]] = Field(default_factory=dict)
 
     @field_validator("input")
     @classmethod
@@ -167,7 +182,7 @@ def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
 
     Clip paths are relative to the working directory. Raises VivantError like `load_scene`.
     """
-    table = scene.model_dump()
+    table = scene.model_dump() | {"triggers": scene.triggers}
     for key, value in changes.items():
         *outer, last = key.split(".")
         place = table
@@ -179,7 +194,8 @@ def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
 
 def tree_of(scene: Scene) -> Tree:
     """The parameter tree of the scene's student, with the values that the scene starts with."""
-    tree = Tree(parameters_of(scene.student, scene.adapters))
+    own = trigger_parameters(scene.triggers, scene.signals)
+    tree = Tree((*parameters_of(scene.student, scene.adapters), *own))
     tree.start_with(scene.parameters, "scene")
     return tree
 
@@ -233,8 +249,11 @@ def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
     problems = _parameter_problems(assignments, table.get("student", "house"), files)
     if isinstance(given, dict):
         table = table | {"parameters": {}}
+    reader = Reader()
+    rules = reader.rules(table.get("triggers", {}))
+    problems += [*reader.problems, *_trigger_problems(table, rules, files)]
     try:
-        scene = Scene.model_validate(table, context={"folder": folder})
+        scene = Scene.model_validate(table | {"triggers": rules}, context={"folder": folder})
     except ValidationError as error:
         raise VivantError(report(source, problems_of(error, Scene) + problems)) from error
     if problems:
@@ -287,6 +306,26 @@ def _parameter_problems(
         if trouble is not None:
             problems.append(problem(("parameters", *one.path), one.value, trouble))
     return problems
+
+
+def _trigger_problems(
+    table: Mapping[str, Any], rules: Mapping[str, Rule], adapters: Sequence[str]
+) -> list[str]:
+    """What the student's parameters, the signals and the campaigns say against the triggers; nothing while
+    the student is unknown, which is another problem."""
+    signals = _table_in(table, "signals")
+    campaigns = _table_in(_table_in(table, "calendar"), "campaigns")
+    try:
+        parameters = parameters_of(str(table.get("student", "house")), adapters)
+    except VivantError:
+        return []
+    own = trigger_parameters(rules, dict.fromkeys(signals, Declared()))
+    return disagreements(rules, Tree((*parameters, *own)), campaigns, signals)
+
+
+def _table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    inner = table.get(key)
+    return inner if isinstance(inner, dict) else {}
 
 
 def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter, ...]:

@@ -27,6 +27,7 @@ from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface, open_headless, open_window
+from vivant.runtime.triggers.running import Triggers
 
 LOG = logging.getLogger("vivant.show")
 
@@ -106,6 +107,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             recorder = Recorder(wishes.record, surface.size_px, fps=30)
             open_parts.callback(recorder.close)
         moments = Moments(wishes.seconds or 20.0) if wishes.sheet is not None else None
+        tell = None if osc is None else osc.tell
+        triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=tell)
         present = Present(
             surface,
             Canvas(surface.context),
@@ -120,6 +123,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             ladder=Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
             recorder=recorder,
             moments=moments,
+            triggers=triggers,
         )
         stop.install()
         gc.freeze()
@@ -160,11 +164,11 @@ def assemble(
     present: Present,
     osc: OscDoor | None,
     recorder: Recorder | None,
+    asked: Controls,
 ) -> dict[str, Any]:
     """The report: what ran where, what it was asked for at the end, and what was measured."""
     facts = dict(process.facts)
     student = facts.pop("student", {})
-    asked: Controls,
     info = surface.context.info
     measured = present.meters.as_dict()
     return {
@@ -181,6 +185,7 @@ def assemble(
             "longest_gap_ms": present.meters.longest_gap_ms,
         },
         "flash_guard": present.flash,
+        "triggers": present.triggers,
         "lane": present.lane,
         "ladder": [asdict(step) for step in present.steps],
         "osc": {"received": 0, "applied": 0, "refused_by_reason": {}} if osc is None else osc.counts(),

@@ -68,6 +68,8 @@ class Tree:
         """What can be chosen alone: styles and adapters that are media of their own; empty without styles."""
         self._media = tuple(a for a in self._adapters if a.removeprefix(ADAPTER) in self.media)
         self._begun = dict(self._values)
+        self.current: Mapping[str, Value] = MappingProxyType(self._values)
+        """Every value by address as it is at any moment; `values` is a snapshot of it."""
         self._fades: dict[str, Fade] = {}
         self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -81,18 +83,23 @@ class Tree:
         door = self._doors.get(address)
         return refused("unknown_address") if door is None else coerce(door[0], args, door[1])
 
-    def set(self, address: str, args: Sequence[object], now_ns: int, source: str) -> Outcome:
+    def set(
+        self, address: str, args: Sequence[object], now_ns: int, source: str, fade_s: float | None = None
+    ) -> Outcome:
         """Take one message of a door. Never raises: what cannot be taken is refused, counted and ignored.
 
-        `source` names the door ("osc", "keys"), for the counters.
+        `source` names the door ("osc", "keys"), for the counters. With `fade_s` a float goes to its value
+        over so long, and so does what stands for several of them; other kinds are there at once.
         """
         outcome = self.check(address, args)
         self._counts[source, outcome.reason or outcome.verb] += 1
         if outcome.taken:
-            self._take(self._doors[address][0], outcome.value, now_ns, source)
+            self._take(self._doors[address][0], outcome.value, now_ns, source, fade_s)
         return outcome
 
-    def _take(self, parameter: Parameter, value: Value, now_ns: int, source: str) -> None:
+    def _take(
+        self, parameter: Parameter, value: Value, now_ns: int, source: str, fade_s: float | None
+    ) -> None:
         if parameter.kind == "action":
             if value:
                 self._actions.append(Action(parameter.address, now_ns, source))
@@ -100,14 +107,19 @@ class Tree:
                     self.reset()
             return
         self._fades.pop(parameter.address, None)
+        if fade_s is not None and parameter.kind == "float":
+            begin = float(self._values[parameter.address])
+            self._fades[parameter.address] = Fade(begin, float(value), now_ns, round(fade_s * 1e9))
+            self.tick(now_ns)
+            return
         self._store(parameter.address, value)
         if parameter.address == CHOOSE:
-            self._choose(str(value), now_ns)
+            self._choose(str(value), now_ns, fade_s)
         if parameter.address == PROMPT:
-            self._go_to(str(value), now_ns)
+            self._go_to(str(value), now_ns, fade_s)
 
-    def _choose(self, chosen: str, now_ns: int) -> None:
-        duration_ns = round(float(self._values[FADE_S]) * 1e9)
+    def _choose(self, chosen: str, now_ns: int, fade_s: float | None) -> None:
+        duration_ns = round((float(self._values[FADE_S]) if fade_s is None else fade_s) * 1e9)
         goals = {address: float(address == ADAPTER + chosen) for address in self._media}
         if chosen in self._styles:  # an adapter stands in for the styles, which stay as they are beneath it
             goals |= {STYLE + name: float(name == chosen) for name in self._styles}
@@ -115,7 +127,7 @@ class Tree:
             self._fades[address] = Fade(float(self._values[address]), end, now_ns, duration_ns)
         self.tick(now_ns)
 
-    def _go_to(self, text: str, now_ns: int) -> None:
+    def _go_to(self, text: str, now_ns: int, fade_s: float | None) -> None:
         """Put a prompt on the deck that is not heard and fade over to it; the first one is there at once."""
         fade = self._fades.get(BLEND)
         goal = float(self._values[BLEND]) if fade is None else fade.end
@@ -126,7 +138,7 @@ class Tree:
             self._store(heard, text)
             return
         self._store(free, text)
-        duration_ns = round(float(self._values[PROMPT_FADE_S]) * 1e9)
+        duration_ns = round((float(self._values[PROMPT_FADE_S]) if fade_s is None else fade_s) * 1e9)
         self._fades[BLEND] = Fade(float(self._values[BLEND]), end, now_ns, duration_ns)
         self.tick(now_ns)
 
