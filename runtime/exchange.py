@@ -102,6 +102,11 @@ class LaneReader:
         self.torn = 0
         self.skipped = 0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is a value that was not read yet."""
+        return int(self._head[0]) != self._seen
+
     def newest(self) -> list[bytearray] | None:
         """Copies of the parts of the newest value that was not read yet, or None."""
         for _ in range(TRIES):

@@ -89,7 +89,8 @@ class Controls:
     `styles` weight by style name, each in [0, 1]; `adapters` scale by adapter name; `numbers` every
     parameter's value by OSC address; `size_px` (width, height) of the student's picture.
     `want_source` asks for the next pictures to carry what the student was given. `stamp_ns` is taken as a
-    refresh begins; the next begins `refresh_ns` later (0: not known).
+    refresh begins; the next begins `refresh_ns` later (0: not known). A picture that is there at `draw_by_ns`
+    (or whole refreshes later) is drawn while that refresh lasts.
     """
 
     serial: int = 0
@@ -104,6 +105,7 @@ class Controls:
     size_px: tuple[int, int] = (384, 384)
     want_source: bool = False
     refresh_ns: int = 0
+    draw_by_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

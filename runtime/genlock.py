@@ -10,8 +10,8 @@ from typing import Final
 
 from vivant.runtime.frames import Controls
 
-START_MARGIN_NS: Final = 5_000_000  # how long before the refresh a picture should be ready, to begin with
-MARGINS_NS: Final = (3_000_000, 7_500_000)
+START_MARGIN_NS: Final = 3_000_000  # how long before it must be there a picture should be, to begin with
+MARGINS_NS: Final = (1_000_000, 6_000_000)
 WIDEN_NS: Final = 600_000  # after a picture that missed its refresh ...
 NARROW_NS: Final = 12_000  # ... and after one that did not: at rest one in fifty misses (Robbins-Monro, 1951)
 SHARE: Final = 0.8  # of the error that one nudge puts right
@@ -28,12 +28,13 @@ class Genlock:
         self._nudge_ns: int | None = None
 
     def painted(self, ready_ns: int, controls: Controls) -> None:
-        """A picture was ready at `ready_ns`; `controls` tell when a refresh began and how long one is."""
+        """A picture was ready at `ready_ns`; `controls` tell until when one is drawn in its refresh, and how
+        long a refresh is."""
         period_ns = controls.refresh_ns
-        if period_ns <= 0 or controls.stamp_ns <= 0:
+        if period_ns <= 0 or controls.draw_by_ns <= 0:
             self._nudge_ns = None
             return
-        late_ns = (ready_ns - controls.stamp_ns + self.margin_ns) % period_ns
+        late_ns = (ready_ns - controls.draw_by_ns + self.margin_ns) % period_ns
         error_ns = late_ns - period_ns if late_ns > period_ns // 2 else late_ns
         change_ns = WIDEN_NS if error_ns > self.margin_ns else -NARROW_NS
         self.margin_ns = min(max(self.margin_ns + change_ns, MARGINS_NS[0]), MARGINS_NS[1])

@@ -12,12 +12,12 @@ REFRESH_NS = 16_666_667
 
 
 def settle(phase_ns: int, fps: float, paint_ns: int, frames: int = 120) -> list[int]:
-    """How long before a refresh each picture was ready."""
+    """How long before it was last drawn in its refresh each picture was ready."""
     lock, due_ns, waits = Genlock(), phase_ns, []
     for _ in range(frames):
         ready_ns = due_ns + paint_ns
         began_ns = 1 + ready_ns // REFRESH_NS * REFRESH_NS
-        lock.painted(ready_ns, Controls(stamp_ns=began_ns, refresh_ns=REFRESH_NS))
+        lock.painted(ready_ns, Controls(draw_by_ns=began_ns, refresh_ns=REFRESH_NS))
         waits.append(began_ns + REFRESH_NS - ready_ns)
         due_ns += round(1e9 / fps) + (lock.phase_ns() or 0)
     return waits
@@ -32,7 +32,7 @@ def test_pictures_come_to_be_ready_just_before_the_refresh(phase_ns: int, fps: f
 
 def test_without_a_known_refresh_nothing_is_nudged() -> None:
     lock = Genlock()
-    lock.painted(5, Controls(stamp_ns=3, refresh_ns=0))
+    lock.painted(5, Controls(draw_by_ns=3, refresh_ns=0))
     assert lock.phase_ns() is None
 
 
@@ -40,14 +40,14 @@ def test_a_single_late_picture_moves_nothing() -> None:
     lock = Genlock()
     for late_ns in (0, 7_000_000, 0):
         ready_ns = 1 + REFRESH_NS - lock.margin_ns + late_ns
-        lock.painted(ready_ns, Controls(stamp_ns=1, refresh_ns=REFRESH_NS))
+        lock.painted(ready_ns, Controls(draw_by_ns=1, refresh_ns=REFRESH_NS))
     assert lock.phase_ns() == 0
 
 
 def test_a_nudge_is_given_once() -> None:
     lock = Genlock()
     for _ in range(3):
-        lock.painted(8_000_000, Controls(stamp_ns=1, refresh_ns=REFRESH_NS))
+        lock.painted(8_000_000, Controls(draw_by_ns=1, refresh_ns=REFRESH_NS))
     assert (lock.phase_ns() or 0) > 2_000_000
     assert lock.phase_ns() == 0
 
@@ -55,8 +55,8 @@ def test_a_nudge_is_given_once() -> None:
 def test_the_margin_grows_where_pictures_miss_and_shrinks_where_they_do_not() -> None:
     lock = Genlock()
     for _ in range(40):  # each is ready just after the refresh that it was meant for
-        lock.painted(1 + REFRESH_NS + 400_000, Controls(stamp_ns=1, refresh_ns=REFRESH_NS))
+        lock.painted(1 + REFRESH_NS + 400_000, Controls(draw_by_ns=1, refresh_ns=REFRESH_NS))
     assert lock.margin_ns > MARGINS_NS[1] - 1_000_000
     for _ in range(2000):
-        lock.painted(1 + REFRESH_NS - lock.margin_ns, Controls(stamp_ns=1, refresh_ns=REFRESH_NS))
+        lock.painted(1 + REFRESH_NS - lock.margin_ns, Controls(draw_by_ns=1, refresh_ns=REFRESH_NS))
     assert lock.margin_ns == MARGINS_NS[0]

@@ -17,6 +17,7 @@ from vivant.runtime.exchange import LaneReader, Lanes, LaneWriter, make_lanes, r
 from vivant.runtime.frames import Judgement, MonotonicClock, Picture, Verdict
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.parameters import CHOOSE, HOUSE_STYLES, parameters_for
+from vivant.runtime.patience import Patience
 from vivant.runtime.present import Present
 from vivant.runtime.supervise import RENDER, Hello, RenderProcess
 from vivant.runtime.surface import Surface, open_headless
@@ -161,3 +162,24 @@ def test_the_ladder_keeps_the_shape_of_an_oblong_picture(stage: Stage) -> None:
     stage.present._climb(1)
     stage.present._climb(5_000_000_000)
     assert stage.present._size_px == (256, 128)
+
+
+def test_a_picture_that_comes_while_a_refresh_lasts_is_drawn_in_it(stage: Stage) -> None:
+    def come(seconds: float) -> None:
+        if stage.serial == 0:
+            stage.send(RED)
+
+    stage.present._patience = Patience(CLOCK, come)
+    stage.present._refresh_ns = 1_000_000_000
+    stage.present.refresh()
+    assert stage.present.meters.frames()["presented"] == 1
+    assert near(tuple(int(v) for v in stage.canvas.read()[64, 64, :3]), RED)
+
+
+def test_the_other_side_is_told_until_when_a_picture_is_drawn(stage: Stage) -> None:
+    stage.present.refresh()
+    began_ns = CLOCK.now_ns()
+    stage.present.refresh()
+    controls = read_controls(stage.controls)
+    assert controls is not None
+    assert controls.draw_by_ns < began_ns + controls.refresh_ns  # there is a draw to be made until then
