@@ -22,7 +22,10 @@ ALLOWED = {
     "guardrails": {"guardrails", "engines"},
     "runtime": {"runtime", "engines", "guardrails", "shaders", "scenes"},
     "cli": {"cli", "runtime", "engines", "guardrails", "distill"},
-    "distill": {"distill", "engines", "guardrails", "runtime.senses", "runtime.condition", "runtime.rest"},
+    "distill": {
+        *("distill", "engines", "guardrails"),
+        *("runtime.senses", "runtime.condition", "runtime.rest", "runtime.still"),
+    },
     "tools": {"tools", "runtime", "engines"},
     "shaders": set(),
     "scenes": set(),
