@@ -75,7 +75,7 @@ def whole_of(student: LoadedStudent) -> WholeFrame | None:
         return None
     from vivant.runtime.whole import WholeFrame
 
-    return WholeFrame(found, student.guard_file, student.recipes, 0)
+    return WholeFrame.load(found, student.guard_file, student.recipes, 0)
 
 
 def _race(racers: list[Contender], seconds: float, console: Console) -> None:

@@ -18,11 +18,14 @@ from vivant.engines.specs import Specs, check_arrays, tensor_specs
 from vivant.runtime.frames import Array
 
 if TYPE_CHECKING:
-    from torch import Tensor, device, nn
+    from torch import Tensor, device, dtype, nn
 
 log = logging.getLogger(__name__)
 
 RAN: Final[Mapping[Precision, str]] = MappingProxyType({"float": "f32", "half": "f16", "bf16": "bf16"})
+DTYPES: Final[Mapping[Precision, str]] = MappingProxyType(
+    {"float": "float32", "half": "float16", "bf16": "bfloat16"}
+)
 
 
 def available() -> Availability:
@@ -75,10 +78,12 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
     part = folded(network.get_submodule(source.part).eval().requires_grad_(False))
     # the encoder is little work, and its guide is judged to a thousandth: it stays float32
     precision: Precision = "float" if source.part == "encode" else source.precision
-    engine = TorchEngine(part, specs, f"{source.card.name}.{source.part}", precision, own_device())
+    on, dtype = own_device(), getattr(torch, DTYPES[precision])
+    part = laid_out(part.to(on, dtype))
+    call: Callable[..., Any] = part
     if specs[0][-1].name == "adapter_scale":
-        engine.call = lambda *given: part(*given[:-3], Bank(*given[-3:]))
-    return engine
+        call = lambda *given: part(*given[:-3], Bank(*given[-3:]))  # noqa: E731  # one of two calls
+    return TorchEngine(call, specs, f"{source.card.name}.{source.part}", on, RAN[precision], dtype)
 
 
 class TorchEngine:
@@ -86,17 +91,23 @@ class TorchEngine:
     and fills tensors of that device. torch allocates its own activations; the outputs are copied out."""
 
     def __init__(
-        self, part: nn.Module, specs: tuple[Specs, Specs], graph: str, precision: Precision, on: device
+        self,
+        call: Callable[..., Any],
+        specs: tuple[Specs, Specs],
+        graph: str,
+        on: device,
+        ran: str,
+        dtype: dtype | None = None,
     ) -> None:
+        """`call` takes the inputs in their order, on the device `on`; numbers of its inputs are brought to
+        `dtype` first, None leaves them float32. `ran` tells the precision."""
         import torch
 
         self.inputs, self.outputs = specs
         self.device = on
-        self.ran_precision = RAN[precision]
-        self._graph = graph
-        self._dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[RAN[precision]]
-        self.call: Callable[..., Any] | None = _laid_out(part.to(on, self._dtype))
-        """What takes the inputs in their order; None when closed."""
+        self.ran_precision = ran
+        self._graph, self._dtype = graph, dtype
+        self._call: Callable[..., Any] | None = call
         if on.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # float is to mean float
             torch.backends.cudnn.benchmark = True  # shapes never change: look for the fastest once
@@ -123,7 +134,7 @@ class TorchEngine:
                 tensors[spec.name].copy_(tensor)
 
     def close(self) -> None:
-        self.call = None
+        self._call = None
 
     def __enter__(self) -> Self:
         return self
@@ -134,15 +145,15 @@ class TorchEngine:
         self.close()
 
     def _taken(self, tensor: Tensor) -> Any:
-        return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
+        return tensor.to(self._dtype) if self._dtype and tensor.is_floating_point() else tensor
 
     def _open(self) -> Callable[..., Any]:
-        if self.call is None:
+        if self._call is None:
             raise EngineError(f"{self._graph} is closed")
-        return self.call
+        return self._call
 
 
-def _laid_out(part: nn.Module) -> nn.Module:
+def laid_out(part: nn.Module) -> nn.Module:
     """Channels last, as convolutions on tensor cores want them."""
     import torch
 

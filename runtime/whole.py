@@ -20,6 +20,7 @@ from vivant.guardrails.device import DeviceGuard
 from vivant.runtime.frames import F32, U8, Controls, Verdict
 from vivant.runtime.rest import CODE_BAND, GUIDE_BAND
 
+STEPS = (1, 2, 3, 4)
 NO_PIXELS: U8 = np.empty((0, 0, 4), np.uint8)
 
 
@@ -40,30 +41,33 @@ class WholeFrame:
     def __init__(
         self,
         student: DeviceStudent,
-        guard_file: tuple[Path, str],
+        guard: DeviceGuard,
         recipes: tuple[str, ...],
         seed: int,
         on_failure: OnFailure = "stop",
+        steps: tuple[int, ...] = STEPS,
     ) -> None:
-        """`guard_file` as LoadedStudent's; `seed` moves the textures under the canvas. Raises EngineError."""
-        made = {spec.name: spec.shape for part in student.parts.values() for spec in part.outputs}
-        _, height, width, _ = made["picture"]
-        guide = made.get("guide")
-        self._student = student
-        self.guard = DeviceGuard.load(*guard_file, made["denoised"], guide, student.device)
-        self._field = TorchPlaneField((width, height), seed, student.device, recipes) if guide else None
+        """`seed` moves the textures under the canvas. Raises EngineError."""
+        _, height, width, _ = _shapes(student)["picture"]
+        guided = guard.guide is not None
+        self._student, self.guard = student, guard
+        self._field = TorchPlaneField((width, height), seed, student.device, recipes) if guided else None
         self.frame = DeviceFrame(
-            student.parts,
-            student.device,
-            self.guard,
-            self._field,
-            noises=student.noises,
-            on_failure=on_failure,
+            student.parts, student.device, guard, self._field, steps, student.noises, on_failure
         )
         self._noises: list[F32 | None] = [None] * student.noises
         self._guide: F32 | None = None
         if self._field is not None:
             self._field.forget()
+
+    @classmethod
+    def load(
+        cls, student: DeviceStudent, guard_file: tuple[Path, str], recipes: tuple[str, ...], seed: int
+    ) -> WholeFrame:
+        """With the guard of a student (LoadedStudent.guard_file)."""
+        made = _shapes(student)
+        guard = DeviceGuard.load(*guard_file, made["denoised"], made.get("guide"), student.device)
+        return cls(student, guard, recipes, seed)
 
     @property
     def without_graph(self) -> int:
@@ -92,3 +96,8 @@ class WholeFrame:
         verdict = self.guard.verdict(painted.numbers, painted.timings_ms["guard"])
         self._guide = painted.guide
         return Whole(verdict, painted.pixels if verdict.admits else NO_PIXELS, painted.timings_ms)
+
+
+def _shapes(student: DeviceStudent) -> dict[str, tuple[int, ...]]:
+    """Of what its parts give, by name."""
+    return {spec.name: spec.shape for part in student.parts.values() for spec in part.outputs}

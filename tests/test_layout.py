@@ -26,7 +26,7 @@ ALLOWED = {
         *("distill", "engines", "guardrails"),
         *("runtime.senses", "runtime.condition", "runtime.rest", "runtime.still"),
     },
-    "tools": {"tools", "runtime", "engines"},
+    "tools": {"tools", "runtime", "engines", "guardrails"},
     "shaders": set(),
     "scenes": set(),
 }

@@ -36,7 +36,7 @@ def student():
 
 @pytest.fixture
 def whole(student):
-    return WholeFrame(HouseOnDevice(student, CPU), student.guard_file, student.recipes, 3)
+    return WholeFrame.load(HouseOnDevice(student, CPU), student.guard_file, student.recipes, 3)
 
 
 class Stepwise:
