@@ -16,7 +16,7 @@ from vivant.distill.losses import picture_loss, sliced_wasserstein
 from vivant.distill.pool import Pairs, Pool
 from vivant.runtime.frames import F32, U8, VivantError
 
-TEXTURE = 1.2
+TEXTURE = 5.0
 FEWEST, MOST = 5, 50  # pictures in a folder
 SMALLEST_PX = 256
 BROAD = ((1, 7), (2, 7), (4, 7))  # scales of foreign texture: finer ones are met by noise alone
