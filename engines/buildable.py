@@ -16,6 +16,7 @@ Size = tuple[int, int]  # width, height
 Share = Callable[[float], None]
 """Told how much of the work is done, in [0, 1]."""
 Compatibility = Literal["this_gpu", "ampere_plus"]
+"""Which GPUs an engine runs on: the one it was built on (fastest), or any of SM 8.0 and newer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,9 +164,11 @@ def relatives(manifest: Manifest) -> list[str]:
 
 def cache_folder() -> Path:
     """Where compiled engines are kept, a folder for each; it may not exist yet."""
-    staged = _STAGED.get()
-    if staged is not None:
-        return staged
+    return _STAGED.get() or kept_folder()
+
+
+def kept_folder() -> Path:
+    """`cache_folder` of the show, also while the builder has another."""
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("vivant")) / "engines"

@@ -60,12 +60,12 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        manifest = manifest_of(source, shapes, "onnxruntime", onnxruntime.__version__, device(), 0)
+        manifest = manifest_of(source, shapes, "onnxruntime", onnxruntime.__version__, device_name(), 0)
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs)))
     return made
 
 
-def device() -> str:
+def device_name() -> str:
     """The processor that graphs are optimised for here."""
     return cpu_name()
 

@@ -60,13 +60,15 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        manifest = manifest_of(source, shapes, "openvino", openvino.__version__, device(), machine.threads)
+        manifest = manifest_of(
+            source, shapes, "openvino", openvino.__version__, device_name(), machine.threads
+        )
         settings = _settings(machine.threads, source.precision)
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs, settings)))
     return made
 
 
-def device() -> str:
+def device_name() -> str:
     """The processor that engines are compiled for here, and what it can do."""
     import openvino
 

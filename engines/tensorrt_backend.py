@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from vivant.engines.buildable import Machine, Unbuilt
 from vivant.engines.contract import Availability, EngineError, GraphSource, Part, TensorSpec
 from vivant.engines.cuda import (
     DeviceBuffer,
@@ -87,6 +88,18 @@ def load(source: GraphSource, size_px: Size, threads: int) -> TensorrtEngine:
         raise EngineError(
             f"TensorRT cannot make ready {name}: {error}. Run: {build_command(source, [size_px])}"
         ) from error
+
+
+def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> list[Unbuilt]:
+    """What the builder compiles. Raises EngineError."""
+    from vivant.engines.tensorrt_build import unbuilt as engines_of  # onnx is needed there, not in a show
+
+    return engines_of(source, sizes_px, machine)
+
+
+def device_name() -> str:
+    """The GPU that engines are built for here. Raises EngineError without one."""
+    return str(gpu())
 
 
 class TensorrtEngine:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from vivant.engines.buildable import Compatibility, Machine, Share, Unbuilt
 from vivant.engines.card import Card, read_checked
 from vivant.engines.contract import PARTS, EngineError, GraphSource, Part, Precision
 from vivant.engines.cuda import gpu
-from vivant.engines.manifest import cache_folder, keep, write_atomically
+from vivant.engines.manifest import keep, kept_folder, write_atomically
 from vivant.engines.specs import Specs, check_names, tensor_specs
 from vivant.engines.tensorrt_backend import available, logger
 from vivant.engines.tensorrt_graph import prepared
@@ -21,8 +22,6 @@ from vivant.engines.tensorrt_plans import AMPERE_PLUS, Size, graph_file, manifes
 
 log = logging.getLogger(__name__)
 
-Compatibility = Literal["this_gpu", "ampere_plus"]
-"""Which GPUs an engine runs on: the one it was built on (fastest), or any of SM 8.0 and newer."""
 WORKSPACE: Final = 4 << 30  # bytes that one layer may use while it runs
 NO_FLAGS: Final = 0
 
@@ -51,31 +50,54 @@ def build(
     Returns its folder. `report` is called from the builder's threads; what it raises stops the build and is
     raised here. Raises EngineError, with what TensorRT said, when the engine cannot be built or kept.
     """
-    found = available()
-    if not found.usable:
-        raise EngineError(f"backend tensorrt cannot be used: {found.reason}")
-    here = gpu()
-    if compatibility == "ampere_plus" and here.capability < (8, 0):
-        raise EngineError(f"{here} is older than Ampere: it can build for itself only (this_gpu)")
-    profiles = profiles_of(source, sizes_px)
-    file = graph_file(source)
-    graph = prepared(read_checked(source.folder, file), source.precision)
-    name = f"{source.card.name}.{source.part}"
-    log.info("building %s for %s on %s: this takes minutes", name, sizes_px, here)
-    cache = cache_folder() / f"tensorrt-{found.version}-sm{here.capability[0]}{here.capability[1]}.timing"
-    try:
-        plan = _built(graph, profiles, name, source.precision, compatibility, workspace_bytes, cache, report)
-    except (RuntimeError, ValueError, TypeError) as error:  # how its bindings tell what its log does not
-        raise EngineError(f"TensorRT cannot build {name}: {error}. Its log may say more.") from error
-    device = AMPERE_PLUS if compatibility == "ampere_plus" else str(here)
-    manifest = manifest_of(source, sizes_px, device, found.version)
+    (asked,) = unbuilt(source, sizes_px, Machine(compatibility=compatibility))
+    plan = compiled(source, sizes_px, compatibility, workspace_bytes, report)
+    manifest = asked.manifest
     try:
         keep(manifest.folder, manifest, plan)
     except OSError as error:
         raise EngineError(
-            f"the engine of {name} cannot be kept in {manifest.folder}: {error}. Free some space there."
+            f"the engine of {source.card.name}.{source.part} cannot be kept in {manifest.folder}: {error}. "
+            "Free some space there."
         ) from error
     return manifest.folder
+
+
+def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> list[Unbuilt]:
+    """One engine for all sizes, with a profile for each. Raises EngineError."""
+    found = available()
+    if not found.usable:
+        raise EngineError(f"backend tensorrt cannot be used: {found.reason}")
+    here = gpu()
+    if machine.compatibility == "ampere_plus" and here.capability < (8, 0):
+        raise EngineError(f"{here} is older than Ampere: it can build for itself only (this_gpu)")
+    profiles_of(source, sizes_px)
+    device = AMPERE_PLUS if machine.compatibility == "ampere_plus" else str(here)
+
+    def make(share: Share) -> bytes:
+        return compiled(source, sizes_px, machine.compatibility, report=lambda progress: share(progress.done))
+
+    return [Unbuilt(manifest_of(source, sizes_px, device, found.version), tuple(sizes_px), make)]
+
+
+def compiled(
+    source: GraphSource,
+    sizes_px: Sequence[Size],
+    compatibility: Compatibility,
+    workspace_bytes: int = WORKSPACE,
+    report: Report = lambda progress: None,
+) -> bytes:
+    """The plan of one part. Raises EngineError."""
+    found, here = available(), gpu()
+    profiles = profiles_of(source, sizes_px)
+    graph = prepared(read_checked(source.folder, graph_file(source)), source.precision)
+    name = f"{source.card.name}.{source.part}"
+    log.info("building %s for %s on %s: this takes minutes", name, sizes_px, here)
+    cache = kept_folder() / f"tensorrt-{found.version}-sm{here.capability[0]}{here.capability[1]}.timing"
+    try:
+        return _built(graph, profiles, name, source.precision, compatibility, workspace_bytes, cache, report)
+    except (RuntimeError, ValueError, TypeError) as error:  # how its bindings tell what its log does not
+        raise EngineError(f"TensorRT cannot build {name}: {error}. Its log may say more.") from error
 
 
 def build_student(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+from vivant.engines import tensorrt_graph
 from vivant.engines.card import CardFile
 from vivant.engines.contract import EngineError, GraphSource
 from vivant.engines.cuda import Gpu
@@ -48,15 +51,25 @@ def manifest_of(source: GraphSource, sizes_px: Sequence[Size], device: str, vers
         student=source.card.name,
         part=source.part,
         precision=source.precision,
-        model_sha256=file.sha256,
-        calibration_sha256=file.sha256 if source.precision == "int8" else "",
+        model_sha256=file.whole,
+        calibration_sha256=file.whole if source.precision == "int8" else "",
         shapes=shapes,
         adapter_slots=source.card.adapters.slots if source.card.adapters else 0,
+        adapter_rank=source.card.adapters.rank if source.card.adapters else 0,
         backend="tensorrt",
         backend_version=version,
         device=device,
         threads=0,
+        rewrite=rewriting(),
     )
+
+
+@cache
+def rewriting() -> str:
+    """What is done to a graph before TensorRT reads it, by the hash of the code that does it: engines that
+    were built of other graphs are found out."""
+    code = Path(str(tensorrt_graph.__file__)).read_bytes()
+    return f"tensorrt_graph {hashlib.sha256(code).hexdigest()[:12]}"
 
 
 def find_plan(source: GraphSource, size_px: Size, here: Gpu, version: str) -> tuple[bytes, int]:

@@ -184,7 +184,7 @@ def _advice(
 def where(backend: str) -> dict[str, str]:
     """What is compiled for here: the backend, its version and the device."""
     module: Any = registry.module(backend)
-    device = module.device() if hasattr(module, "device") else ""
+    device = module.device_name() if hasattr(module, "device_name") else ""
     return {"backend": backend, "version": registry.look(backend).version, "device": device}
 
 
