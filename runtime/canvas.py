@@ -158,7 +158,11 @@ class Canvas:
         self._drawn, self._drawn_px = target, size_px
         stage = target if self.flash is None else self.flash.stage(size_px)
         picture = None if blank or self._newest is None else self._develop(look, fade)
-        if picture is not None and look.aspect == "fit":
+        borders: list[Placing] = []
+        if picture is not None:
+            placed = place(picture.size, size_px, look.aspect, look.mirror)
+            borders = bars(picture.size, size_px, placed, look.mirror)
+        if borders:
             self._soften(picture)
         self._use(stage, size_px)
         if blank:
@@ -166,7 +170,7 @@ class Canvas:
         elif picture is None or self._arrival < 1.0:
             self._idle(size_px, time_s)
         if picture is not None:
-            self._place(picture, size_px, look, time_s)
+            self._place(picture, placed, borders, size_px, look, time_s)
         elif not blank:
             self._arrival = 0.0
         if self.flash is not None:
@@ -244,14 +248,15 @@ class Canvas:
         self._use(self._glow, (GLOW_PX, GLOW_PX))
         self._passes.draw("glow", picture)
 
-    def _place(self, picture: Any, size_px: Size, look: Look, time_s: float) -> None:
+    def _place(
+        self, picture: Any, placed: Placing, borders: list[Placing], size_px: Size, look: Look, time_s: float
+    ) -> None:
         """Draw the picture, and its border where it leaves one, over what is there."""
         opacity, living = smooth(self._arrival), smooth(self._living)
         if opacity < 1.0:
             self._context.enable_only(moderngl.BLEND)
-        placed = place(picture.size, size_px, look.aspect, look.mirror)
         glow = self._glow.color_attachments[0]
-        for bar in bars(picture.size, size_px, placed, look.mirror):
+        for bar in borders:
             self._passes.draw(
                 "border",
                 glow,
@@ -264,7 +269,7 @@ class Canvas:
         self._passes.draw(
             "picture+grain" if look.grain > 0.0 else "picture",
             picture,
-            curved=living > 0.0 or look.vignette > 0.0,
+            curved=living > 0.0,
             place=placed.clip(size_px),
             crop=placed.crop,
             living=living,

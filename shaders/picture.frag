@@ -2,9 +2,10 @@
 uniform sampler2D picture;
 uniform sampler2D noise; // 256 x 256, mean one half, repeats
 uniform float grain;     // [0, 1]
+uniform float vignette;  // [0, 1]
 uniform float opacity;
 in vec2 uv;
-in float light;
+in vec2 from_middle;
 in vec2 noise_at;
 out vec4 colour;
 
@@ -36,7 +37,8 @@ vec3 upscaled() {
 #endif
 
 void main() {
-    vec3 c = upscaled() * light;
+    float corner = 0.5 * dot(from_middle, from_middle);
+    vec3 c = upscaled() * (1.0 - vignette * 0.75 * corner * corner);
 #ifdef GRAIN
     // Strongest in the middle tones, as in film; its mean over the picture does not change with time.
     float n = texture(noise, noise_at).r - 0.5;

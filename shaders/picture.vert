@@ -1,15 +1,14 @@
-// Places the picture on the target. All that varies slowly over the picture (the motion of a held
-// picture, the vignette) is worked out at the corners of a coarse mesh, so that it costs no fragment.
+// Places the picture on the target. The slow motion of a held picture is worked out at the corners of a
+// coarse mesh, so that it costs no fragment.
 uniform vec4 place;       // left, top, right, bottom of the mesh in clip space
 uniform vec4 crop;        // the same corners in the picture, [0, 1]; left > right mirrors it
 uniform float living;     // [0, 1], how far the motion of a held picture has grown
 uniform vec4 phases;      // radians, of four slow waves
-uniform float vignette;   // [0, 1]
 uniform vec2 noise_span;  // how often the noise repeats over the mesh
 uniform vec2 noise_start; // where the grain of this moment begins in it
 in vec2 at;
 out vec2 uv;
-out float light;
+out vec2 from_middle; // [-1, 1]
 out vec2 noise_at;
 
 // A breath in (zoom) and a drift. At its most it reaches 0.9 % of the picture and moves by about
@@ -23,9 +22,7 @@ vec2 breathed(vec2 q) {
 
 void main() {
     uv = breathed(mix(crop.xy, crop.zw, at) - 0.5) + 0.5;
-    vec2 r = at * 2.0 - 1.0;
-    float corner = 0.5 * dot(r, r);
-    light = 1.0 - vignette * 0.75 * corner * corner;
+    from_middle = at * 2.0 - 1.0;
     noise_at = at * noise_span + noise_start;
     gl_Position = vec4(mix(place.xy, place.zw, at), 0.0, 1.0);
 }
