@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from vivant.runtime.frames import U8, VivantError
-from vivant.runtime.record import SLOTS, Recorder
+from vivant.runtime.record import NICER, SLOTS, Recorder
 
 FRAME_NS = 40_000_000
 
@@ -167,3 +167,16 @@ def test_a_path_that_cannot_be_recorded_to_is_refused_at_once(tmp_path: Path, na
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(VivantError, match=reason):
         Recorder(tmp_path / name, (64, 64), fps=25)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a thread has a niceness on Linux alone")
+def test_what_writes_gives_way_to_the_show(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "show.mp4", (64, 64), fps=25)
+    offer_until_taken(recorder, picture(64, 64, 9, 9, 9), 0)
+    while recorder.written == 0 and recorder.stopped is None:  # then it runs as it will
+        offer_until_taken(recorder, picture(64, 64, 9, 9, 9), time.perf_counter_ns())
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert recorder._thread.native_id is not None
+    assert os.getpriority(os.PRIO_PROCESS, recorder._thread.native_id) == min(19, own + NICER)
+    recorder.close()
+    assert recorder.stopped is None
