@@ -9,8 +9,8 @@ from tiny_student import changed_student, entry, write_tiny_student
 
 from vivant.engines import tensorrt_backend
 from vivant.engines.card import Card
-from vivant.engines.contract import PARTS
-from vivant.engines.cuda import Stream
+from vivant.engines.contract import PARTS, EngineError
+from vivant.engines.cuda import Stream, gpu
 from vivant.engines.specs import tensor_specs
 
 HERE = Path(__file__).parent
@@ -18,15 +18,38 @@ SIZE = (96, 64)
 
 
 def pytest_collection_modifyitems(items):
-    """Marks everything in this folder and asks once whether it can run."""
+    """Marks everything in this folder, and asks once what of it can run: a test that takes a student's
+    engines needs TensorRT, any other what its module's NEEDS says."""
     mine = [item for item in items if HERE in item.path.parents]
     if not mine:
         return
-    found = tensorrt_backend.available()
+    lacking = {"tensorrt": lacks_tensorrt(), "torch": lacks_torch(), "cuda": lacks_cuda()}
     for item in mine:
         item.add_marker(pytest.mark.gpu)
-        if not found.usable:
-            item.add_marker(pytest.mark.skip(reason=f"needs an NVIDIA GPU with TensorRT: {found.reason}"))
+        need = "tensorrt" if "student" in item.fixturenames else getattr(item.module, "NEEDS", "cuda")
+        if lacking[need]:
+            item.add_marker(pytest.mark.skip(reason=lacking[need]))
+
+
+def lacks_tensorrt():
+    found = tensorrt_backend.available()
+    return "" if found.usable else f"needs an NVIDIA GPU with TensorRT: {found.reason}"
+
+
+def lacks_torch():
+    try:
+        import torch
+    except ImportError:
+        return "needs torch"
+    return "" if torch.cuda.is_available() else "needs an NVIDIA GPU and a torch that was built for CUDA"
+
+
+def lacks_cuda():
+    try:
+        gpu()
+    except EngineError as error:
+        return f"needs an NVIDIA GPU and cuda-bindings: {error}"
+    return ""
 
 
 @pytest.fixture(scope="session")
