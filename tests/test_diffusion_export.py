@@ -16,7 +16,13 @@ from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
 
 from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.diffusion.bank import Layout  # noqa: E402
-from vivant.engines.diffusion.export import Decode, Encode, parity, write_graph  # noqa: E402
+from vivant.engines.diffusion.export import (  # noqa: E402
+    Decode,
+    Encode,
+    parity,
+    store_half,
+    write_graph,
+)
 from vivant.engines.diffusion.int8 import write_int8  # noqa: E402
 from vivant.engines.diffusion.noise import noise  # noqa: E402
 from vivant.engines.diffusion.steps import ADVANCE, Sampler, img2img, schedule, sigmas_of  # noqa: E402
@@ -151,3 +157,30 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model, layout = adapted("sd", Wiring())
     write_graph(model, tiny.tensors(model.names, layout), ("denoised",), folder / "denoise.float.onnx")
     return folder
+
+
+def test_weights_may_be_stored_in_half_the_bytes_and_are_computed_with_as_before(tmp_path: Path) -> None:
+    unet = tiny.unet().half().float()  # a model that came in half precision
+    model = Denoise(unet, sigmas_of(tiny.SD), Wiring())
+    given = tiny.tensors(model.names)
+    whole, half = tmp_path / "whole.onnx", tmp_path / "half.onnx"
+    write_graph(model, given, ("denoised",), whole)
+    write_graph(model, given, ("denoised",), half, half=True)
+    assert half.stat().st_size < 0.7 * whole.stat().st_size  # small tensors stay
+    with torch.inference_mode():
+        wanted = model(*given.values()).numpy()
+    assert parity(half, tiny.as_arrays(given), wanted).psnr_db > 100
+    graph = onnx.load(half)
+    assert all(np.isfinite(onnx.numpy_helper.to_array(one)).all() for one in graph.graph.initializer)
+
+
+def test_weights_beyond_half_precision_stay_whole() -> None:
+    big = np.full((64, 64), 1e6, np.float32)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "big",
+        [onnx.helper.make_tensor_value_info("x", 1, [1, 64])],
+        [onnx.helper.make_tensor_value_info("y", 1, [1, 64])],
+        [onnx.numpy_helper.from_array(big, "w")],
+    )
+    assert store_half(onnx.helper.make_model(graph)) == 0

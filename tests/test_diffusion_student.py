@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +30,7 @@ from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.diffusion.build import Wanted  # noqa: E402
 from vivant.engines.diffusion.folder import write_student  # noqa: E402
 from vivant.engines.diffusion.model import open_model  # noqa: E402
+from vivant.engines.diffusion.prompts import key_of  # noqa: E402
 from vivant.engines.diffusion.text import embed, load_encoders  # noqa: E402
 from vivant.engines.diffusion.wishes import (  # noqa: E402
     BLEND,
@@ -308,3 +313,48 @@ def test_a_folder_is_no_student_until_it_is_whole(model: Path, tmp_path: Path) -
     with pytest.raises(EngineError, match="not fitted"):
         write_student(model, tmp_path / "half", Wanted(rank=0), [scene(0)], broken, kinds=("float",))
     assert not (tmp_path / "half" / CARD).exists()
+
+
+def test_the_path_of_the_picture_paints_with_it_and_makes_no_planes(folder: Path) -> None:
+    import multiprocessing as mp
+
+    from vivant.runtime.exchange import make_lanes
+    from vivant.runtime.frames import Frame, MonotonicClock
+    from vivant.runtime.path import Path as PicturePath
+    from vivant.runtime.path import Stopwatch, StudentChoice
+
+    clock = MonotonicClock()
+    watch = Stopwatch(clock, make_lanes(mp.get_context("spawn")).pulse)
+    choice = StudentChoice(str(folder), "onnxruntime", "int8", threads=1, seed=0)
+    with PicturePath(choice, SIZE, asking(a="a fox")) as path:
+        path.guard = Guard.load(*path.student.guard_file, limit_ms=10_000)  # other work may hold it up here
+        watch.start(clock.now_ns())
+        picture = path.picture(Frame(scene(3), 1, clock.now_ns()), asking(a="a fox"), watch, 1)
+    assert picture.verdict.admits, picture.verdict
+    assert picture.pixels.shape == (64, 64, 4) and path.planes is None
+
+
+def test_a_whole_show_runs_with_it_and_its_report_says_what_painted(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("moderngl")
+    report = tmp_path / "report.json"
+    (tmp_path / "scene.toml").write_text(
+        f'title = "Fox"\ninput = "performer"\nstudent = "{folder}"\nbackend = "onnxruntime"\n'
+        'size = [256, 256]\nladder = false\nosc.listen = "off"\nprecision = "float"\n'
+        '[parameters]\nprompt = "a fox"\nstudent.steps = "2"\nstudent.skip = 0.01\n'
+    )
+    command = [sys.executable, "-P", "-m", "vivant.cli.app", "run", str(tmp_path / "scene.toml")]
+    done = subprocess.run(
+        [*command, "--headless", "--seconds", "3", "--report", str(report)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(report.read_text())
+    student = found["student"]
+    assert (student["name"], student["kind"], student["steps"]) == ("tiny", "diffusion", 2)
+    assert (student["prompt"], student["delay_frames"]) == ("a fox", 0)
+    assert student["prompt_hash"] == key_of(student["encoders"], "a fox")
+    assert found["frames"]["admitted"] + found["frames"]["held"] > 0
+    assert {"skipped", "prompts_refused"} <= found["frames"].keys()

@@ -29,7 +29,8 @@ ZERO_SNR = "rescale_betas_zero_snr"
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a student is to have besides its model. `rank` 0 is no adapters; `attention_only` keeps them out
-    of convolutions and feed-forward layers, at a fifth of the cost."""
+    of convolutions and feed-forward layers, at a fifth of the cost; `half` stores weights as float16
+    (export.store_half)."""
 
     slots: int = 1
     rank: int = 16
@@ -40,6 +41,7 @@ class Wanted:
     control: Literal["fused", "residuals"] = "fused"
     sees: Literal["edges", "frame"] = "edges"
     image_prompt: Path | None = None
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,14 @@ def write_float(model: Model, folder: Path, wanted: Wanted) -> Built:
         control = Control(controlnet, model.sigmas, facts.wiring.pooled)
         parts["control"] = (control, facts.control_specs(size_px))
     graphs = {part: folder / f"{part}.float.onnx" for part in parts}
-    found = {part: _written(module, *specs, graphs[part]) for part, (module, specs) in parts.items()}
+    found = {p: _written(module, *specs, graphs[p], wanted.half) for p, (module, specs) in parts.items()}
     return Built(facts, graphs, found)
 
 
-def _written(module: nn.Module, given: Specs, made: Specs, path: Path) -> Parity:
+def _written(module: nn.Module, given: Specs, made: Specs, path: Path, half: bool) -> Parity:
     """Write a graph, and compare its last output with the network's."""
     inputs = {spec.name: _example(spec.name, spec.shape) for spec in given}
-    write_graph(module, inputs, [spec.name for spec in made], path)
+    write_graph(module, inputs, [spec.name for spec in made], path, half=half)
     with torch.inference_mode():
         outputs = module(*inputs.values())
     wanted = outputs[-1] if isinstance(outputs, tuple) else outputs

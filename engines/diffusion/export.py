@@ -81,10 +81,11 @@ def write_graph(
     outputs: Sequence[str],
     path: Path,
     whole_bytes: int = WHOLE_BYTES,
+    half: bool = False,
 ) -> None:
     """Write one float graph with symbolic height and width, checked. `inputs` by name, in order;
-    `whole_bytes` as in vivant.engines.quantize.save. Raises EngineError for an input that the network does
-    not use."""
+    `whole_bytes` as in vivant.engines.quantize.save; `half` as in store_half. Raises EngineError for an input
+    that the network does not use."""
     import onnx
 
     with TemporaryDirectory(dir=path.parent) as scattered:  # the exporter puts large weights one by one
@@ -96,7 +97,34 @@ def write_graph(
     if found != list(inputs):
         lost = ", ".join(set(inputs) - set(found))
         raise EngineError(f"{path}: the network does not use {lost}; leave it out of the wiring")
+    if half:
+        store_half(model)
     save(model, path, whole_bytes)
+
+
+def store_half(model: Any, least: int = 1024) -> int:  # onnx.ModelProto
+    """Store weights of at least so many numbers as float16, which runtimes widen again at load: half the
+    file, and nothing lost where the model itself came in half precision. Weights beyond its range stay.
+    Says how many were stored so."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for initializer in model.graph.initializer:
+        if initializer.data_type != TensorProto.FLOAT or np.prod(initializer.dims) < least:
+            continue
+        with np.errstate(over="ignore"):
+            narrow = numpy_helper.to_array(initializer).astype(np.float16)
+        if not np.isfinite(narrow).all():
+            continue
+        name = initializer.name
+        initializer.CopyFrom(numpy_helper.from_array(narrow, f"{name}.half"))
+        casts.append(
+            helper.make_node("Cast", [f"{name}.half"], [name], f"{name}.widened", to=TensorProto.FLOAT)
+        )
+    whole = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(whole)
+    return len(casts)
 
 
 def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:

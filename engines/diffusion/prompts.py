@@ -51,8 +51,9 @@ def blend(prompts: Sequence[Prompt], weights: Sequence[float], way: Way = "linea
 
 def mix_of(text: str) -> tuple[tuple[str, float], ...]:
     """The prompts of a text and their weights: "ink:2 | gold leaf" is two parts of ink and one of gold leaf.
-    A text without bars is one prompt as it stands, but for a weight at its end; prompts of weight 0 are left
-    out unless there is no other."""
+    A text without bars is one prompt as it stands; prompts of weight 0 are left out if there is another."""
+    if "|" not in text:
+        return ((text, 1.0),)
     found = []
     for part in text.split("|"):
         match = WEIGHT.search(part.strip())
