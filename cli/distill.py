@@ -269,6 +269,7 @@ def motion(
     ] = "",
     clip: Clip = None,
     out: Annotated[Path, typer.Option(help="Folder of films and sheets.")] = Path("out/motion"),
+    sheets: Annotated[Path | None, typer.Option(help="Folder of the sheets, if it is another.")] = None,
     threads: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
     """Compare how student and teacher move: a table, and for each shot a film and a sheet."""
@@ -276,7 +277,7 @@ def motion(
     from vivant.distill.evaluate import wishes
     from vivant.distill.exhibit import write_jpeg
     from vivant.distill.moving import clip_shot, measure, performer_shot, table
-    from vivant.distill.reel import film, sheet, write_film
+    from vivant.distill.reel import APART, film, sheet, write_film
     from vivant.engines.student import Student
 
     shots = [clip_shot(clip, frames)] if clip else []
@@ -285,6 +286,7 @@ def motion(
     with Student.load(student, backend, "int8", (size, size), threads) as loaded:
         names = [name.strip() for name in styles.split(",") if name.strip()] or loaded.card.styles
         chosen = wishes(loaded, names)
+        version = f"student {loaded.card.name} {loaded.card.version}"
         with bar(len(chosen) * sum(len(shot.frames) for shot in shots)) as show:
             done = 0
             for shot in shots:
@@ -294,11 +296,12 @@ def motion(
                     found.append(figures)
                     done += len(shot.frames)
                 write_film(out / f"{shot.name}.mp4", film(rows), shot.refresh_hz)
-                write_jpeg(out / f"motion-{shot.name}.jpg", sheet(rows, f"{shot.name}: student {student}"))
+                caption = f"{shot.name}, from left to right {APART} frames apart; {version} in INT8"
+                write_jpeg((sheets or out) / f"motion-{shot.name}.jpg", sheet(rows, caption))
     typer.echo(table(found))
     if restless := [f"{m.style} ({m.shot})" for m in found if not m.steady]:
         typer.echo(f"not as steady as they should be: {', '.join(restless)}")
-    typer.echo(f"films and sheets in {out}")
+    typer.echo(f"films in {out}, sheets in {sheets or out}")
 
 
 @app.command()

@@ -17,7 +17,7 @@ APART = 3  # frames from one moment to the next
 GAP_PX = 6
 STYLE_GAP_PX = 16
 LABEL_PX = 104
-CAPTION_PX = 34
+CAPTION_PX = 40
 BETWEEN_PX = 8  # panels of a film
 Row = tuple[U8, U8, U8]  # what the student was given, the teacher's picture and the student's, (S, S, 3)
 
@@ -31,7 +31,7 @@ def film(rows_by_style: Mapping[str, Sequence[Row]]) -> list[U8]:
         width = 3 * side + 4 * BETWEEN_PX
         ground: U8 = np.full((side + BETWEEN_PX + CAPTION_PX, width, 3), PAPER, np.uint8)
         for i, name in enumerate(("camera", f"{style}: teacher", f"{style}: student, INT8")):
-            write(ground, name, (BETWEEN_PX + i * (side + BETWEEN_PX), side + BETWEEN_PX + 23), 0.5)
+            write(ground, name, (BETWEEN_PX + i * (side + BETWEEN_PX), side + BETWEEN_PX + 26), 0.5)
         for row in rows:
             picture = ground.copy()
             for i, panel in enumerate(row):
@@ -57,7 +57,7 @@ def sheet(rows_by_style: Mapping[str, Sequence[Row]], caption: str) -> U8:
     ]
     made = np.hstack(padded)
     foot: U8 = np.full((CAPTION_PX, made.shape[1], 3), PAPER, np.uint8)
-    write(foot, caption, (STYLE_GAP_PX, 16), 0.5)
+    write(foot, caption, (STYLE_GAP_PX, CAPTION_PX - 12), 0.5)
     return np.vstack([made, foot])
 
 
