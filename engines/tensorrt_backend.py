@@ -178,14 +178,14 @@ class TensorrtEngine:
         if self._context is None:
             raise EngineError(f"{self._graph} is closed")
         for spec in (*self.inputs, *self.outputs):
-            tensor = tensors[spec.name]
-            kind = str(tensor.dtype).removeprefix("torch.")
-            if (tuple(tensor.shape), kind) != (spec.shape, spec.dtype) or not tensor.is_contiguous():
+            given = tensors[spec.name]
+            kind = str(given.dtype).removeprefix("torch.")
+            if (tuple(given.shape), kind) != (spec.shape, spec.dtype) or not given.is_contiguous():
                 raise EngineError(
                     f"{self._graph} was loaded for {spec.name} {spec.dtype} {spec.shape}, contiguous, "
-                    f"but was to run on {kind} {tuple(tensor.shape)}"
+                    f"but was to run on {kind} {tuple(given.shape)}"
                 )
-            self._point(spec.name, tensor.data_ptr())
+            self._point(spec.name, given.data_ptr())
         self._elsewhere = True
         self._execute(torch.cuda.current_stream().cuda_stream)
 

@@ -204,7 +204,7 @@ def test_every_name_of_cuda_is_in_its_bindings():
     ("path", "old", "new"),
     [
         (RUNTIME, "execute_async_v3", "execute_async_v4"),
-        (RUNTIME, "execute_async_v3(stream.handle)", "execute_async_v3()"),
+        (RUNTIME, "execute_async_v3(stream)", "execute_async_v3()"),
         (RUNTIME, "trt.TensorIOMode.INPUT", "trt.TensorIOMode.IN"),
         (RUNTIME, "engine.num_io_tensors", "engine.num_io_tensors()"),
         (RUNTIME, "engine.num_optimization_profiles", "engine.num_profiles"),
