@@ -15,6 +15,7 @@ from vivant.cli.guard import app as guard
 from vivant.cli.parameters import parameters
 from vivant.cli.run import run
 from vivant.cli.scenes import app as scenes
+from vivant.cli.triggers import app as triggers
 from vivant.runtime.frames import VivantError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command()(doctor)
 app.command()(bench)
 app.command()(parameters)
 app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
+app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
 app.add_typer(engines, name="engines", help="The students on this machine.")
 app.add_typer(guard, name="guard", help="What the guards find in a recording.")
 app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")

@@ -27,7 +27,7 @@ from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface, open_headless, open_window
-from vivant.runtime.triggers.running import Triggers
+from vivant.runtime.triggers.running import LogLines, Triggers
 
 LOG = logging.getLogger("vivant.show")
 
@@ -108,7 +108,9 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             open_parts.callback(recorder.close)
         moments = Moments(wishes.seconds or 20.0) if wishes.sheet is not None else None
         tell = None if osc is None else osc.tell
-        triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=tell)
+        triggers = Triggers(
+            scene.triggers, tree, scene.calendar, scene.signals, tell=tell, hooks=(LogLines(),)
+        )
         present = Present(
             surface,
             Canvas(surface.context),

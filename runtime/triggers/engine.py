@@ -4,7 +4,8 @@ A trigger fires when its condition is true, once for each time that it becomes s
 stands until its condition ends. Of a group one at most stands: the one that fired last, until another of
 the group fires. In a group a trigger fires only while none of a higher priority holds (of equal ones, the
 one that stands goes on, and the earlier in the file begins), and one that stands already does not fire
-again. For `cooldown_s` after a firing a trigger waits, and then fires if its condition still is true. What
+again. Of triggers that fire at the same time the one of the higher priority acts last, so that its values
+stay. For `cooldown_s` after a firing a trigger waits, and then fires if its condition still is true. What
 cannot be known (a camera that is away) starts and ends nothing.
 """
 
@@ -86,6 +87,7 @@ class Engine:
         events: list[Event] = []
         for group in self._groups:
             events += self._arbitrate(group, world) if group.exclusive else self._alone(group, world)
+        events.sort(key=lambda event: (event.what == "fired", event.rule.priority))
         return self._note(events)
 
     def fire(self, name: str, world: World) -> list[Event]:

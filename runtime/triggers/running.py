@@ -21,6 +21,7 @@ from vivant.runtime.triggers.rules import Calendar, Declared, Rule
 
 LOG: Final = logging.getLogger("vivant.triggers")
 SIGNALS_NS: Final = 2_000_000_000  # signals that are older say nothing of the room
+QUIET_NS: Final = 5_000_000_000  # a trigger that fires again sooner is counted, but no line in the log
 DOOR: Final = len(TRIGGER)
 
 
@@ -50,7 +51,7 @@ Tell = Callable[[str, Sequence[Value]], None]
 class Triggers:
     """The triggers of one show. One thread: the present loop's. `step` never waits.
 
-    `hook` is called with every firing, after it took effect; it must not wait either. `tell` sends
+    `hooks` are called with every firing, after it took effect; they must not wait either. `tell` sends
     /vivant/trigger/NAME 1 when one fires and 0 when it ends standing. `seed` is that of the dice.
     """
 
@@ -63,13 +64,13 @@ class Triggers:
         *,
         seed: int = 0,
         tell: Tell | None = None,
-        hook: Hook | None = None,
+        hooks: Sequence[Hook] = (),
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._almanac = Almanac(zone_of(calendar.zone))
         self._engine = Engine(rules, Setting(self._almanac, calendar, declared, seed))
         self._rules, self._tree, self._seed = rules, tree, seed
-        self._tell, self._hook, self._wall_s = tell, hook, wall_s
+        self._tell, self._hooks, self._wall_s = tell, tuple(hooks), wall_s
         self._world = World(values=tree.current)
         self._began_ns: int | None = None
         self._heard: tuple[Mapping[str, float], int] = (EMPTY, 0)
@@ -99,6 +100,11 @@ class Triggers:
         if self._tree.value(ENABLED):
             events += self._engine.step(world)
         return [self._carry_out(event) for event in events]
+
+    def minute_at(self, wall_s: float) -> int:
+        """The minute of the day that the clock on the wall shows."""
+        local = self._almanac.local(wall_s)
+        return local.hour * 60 + local.minute
 
     @property
     def standing(self) -> frozenset[str]:
@@ -130,10 +136,22 @@ class Triggers:
         if fired:
             self._fired[rule.name] += 1
             self._last_s[rule.name] = event.wall_s
-        LOG.info("trigger %s %s (%s)", rule.name, event.what, event.why)
         if self._tell is not None:
             self._tell(TRIGGER + rule.name, (int(fired),))
         firing = Firing(event, changes)
-        if self._hook is not None:
-            self._hook(firing)
+        for hook in self._hooks:
+            hook(firing)
         return firing
+
+
+class LogLines:
+    """A hook: one line for each firing, but not again for QUIET_S."""
+
+    def __init__(self) -> None:
+        self._last_ns: dict[str, int] = {}
+
+    def __call__(self, firing: Firing) -> None:
+        event, name = firing.event, firing.event.rule.name
+        if event.what == "fired" and event.now_ns >= self._last_ns.get(name, event.now_ns):
+            self._last_ns[name] = event.now_ns + QUIET_NS
+            LOG.info("trigger %s fired (%s)", name, event.why)
