@@ -5,6 +5,8 @@ A dark room, a white wall and a saturated camera pass: their guide may be consta
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vivant.runtime.frames import Controls, Judgement, Latent, Verdict
@@ -48,9 +50,13 @@ def malformed(latent: Latent) -> str:
 def _implausible(latent: Latent) -> str:
     code, guide = latent.code, latent.guide
     low, high = (0.0, 1.0) if guide is None else (float(guide.min()), float(guide.max()))
-    peak = max(-float(code.min()), float(code.max()))
+    lowest, highest = float(code.min()), float(code.max())
+    peak = max(-lowest, highest)
     share = float((np.abs(code) > LIMIT).mean()) if peak > LIMIT else 0.0
-    spread = float(code.std()) if np.isfinite(peak) else np.nan
+    # of n values, two that lie this far apart deviate by as much at least: most codes need no closer look
+    spread = (highest - lowest) / math.sqrt(2 * code.size)
+    if spread < CONSTANT:
+        spread = float(code.std())
     return fault_of(low, high, peak, share, spread)
 
 

@@ -338,3 +338,10 @@ def test_shipped_guards_admit_plain_rooms_and_hold_noise(student):
     latent = latent_of(student, scene(3))
     code = noise(latent.code, np.random.Generator(np.random.Philox(key=5))).astype(np.float32)
     assert not guard.judge(Latent(code, latent.guide), CONTROLS).admits
+
+
+@pytest.mark.parametrize(("deviation", "admitted"), [(0.5e-3, False), (2e-3, True)])
+def test_a_code_that_hardly_varies_is_held_as_constant(latent, deviation, admitted):
+    rng = np.random.Generator(np.random.Philox(key=2))
+    code = (0.3 + rng.normal(0, deviation, latent.code.shape)).astype(np.float32)
+    assert Sanity().judge(Latent(code, latent.guide), CONTROLS).admits is admitted
