@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vivant.engines.bench import Contender
-    from vivant.engines.contract import LoadedStudent
-    from vivant.runtime.whole import WholeFrame
 
 
 def bench(
@@ -41,6 +39,7 @@ def bench(
     from vivant.engines.bench import Setting, contenders, results
     from vivant.engines.machine import cores, use_device
     from vivant.guardrails.guard import Guard
+    from vivant.runtime.path import whole_of
 
     if device is not None:
         use_device(device)
@@ -49,7 +48,7 @@ def bench(
         parse_size(size) if size else None,
         threads or cores(),
         lambda loaded: Guard.load(*loaded.guard_file).judge,
-        whole_of,
+        lambda loaded: whole_of(loaded, 0),
         tuple(backend or ()),
     )
     console = Console(stderr=True)
@@ -64,18 +63,6 @@ def bench(
     _show(made)
     if json_file:
         _write(json_file, made)
-
-
-def whole_of(student: LoadedStudent) -> WholeFrame | None:
-    """All stages of a student at once, where its engines lie on a GPU."""
-    from vivant.engines.on_device import on_device
-
-    found = on_device(student)
-    if found is None:
-        return None
-    from vivant.runtime.whole import WholeFrame
-
-    return WholeFrame.load(found, student.guard_file, student.recipes, 0)
 
 
 def _race(racers: list[Contender], seconds: float, console: Console) -> None:

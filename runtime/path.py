@@ -7,11 +7,11 @@ import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path as File
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from vivant.engines.contract import Precision
+from vivant.engines.contract import LoadedStudent, Precision
 from vivant.engines.field import PlaneField
 from vivant.engines.kinds import load_student
 from vivant.guardrails.guard import Guard
@@ -20,6 +20,9 @@ from vivant.runtime.frames import STAGES, U8, Clock, Controls, Frame, Latent, Pi
 from vivant.runtime.rest import Rest
 from vivant.runtime.still import Still
 from vivant.runtime.supervise import RENDER, STAGE
+
+if TYPE_CHECKING:
+    from vivant.runtime.whole import WholeFrame  # torch comes with it
 
 LOG = logging.getLogger("vivant.render")
 NO_PIXELS: Final[U8] = np.empty((0, 0, 4), np.uint8)
@@ -90,8 +93,10 @@ class Path:
         self.rest, self.still = Rest(), Still()
         self.guard = Guard.load(*self.student.guard_file)
         self.planes = PlaneField(size_px, choice.seed) if self.student.recipes else None
+        self.whole: WholeFrame | None = None
         try:
             self._warm_up(first or Controls())
+            self.whole = whole_of(self.student, choice.seed)
         except BaseException:
             self.student.close()
             raise
@@ -127,6 +132,21 @@ class Path:
         watch.enter("condition")
         pixels, signals = self.condition.apply(frame, controls)
         watch.leave()
+        painted = self._stage_by_stage if self.whole is None else self._at_once
+        verdict, drawn = painted(pixels, controls, watch)
+        return Picture(
+            pixels=drawn,
+            serial=serial,
+            verdict=verdict,
+            captured_ns=frame.captured_ns,
+            rendered_ns=0,
+            timings_ms=watch.timings_ms,
+            signals=signals,
+            source=pixels if controls.want_source and verdict.admits else None,
+        )
+
+    def _stage_by_stage(self, pixels: U8, controls: Controls, watch: Stopwatch) -> tuple[Verdict, U8]:
+        """The stages from encode to decode, on the processor's word."""
         watch.enter("encode")
         latent = self.student.encode(pixels)
         smooth = number(controls, SMOOTH_ADDRESS, 0.5)
@@ -147,16 +167,27 @@ class Path:
             drawn = self.student.decode(latent, planes, controls)
             drawn = self.still.keep(drawn, latent, planes, controls, smooth)
             watch.leave()
-        return Picture(
-            pixels=drawn,
-            serial=serial,
-            verdict=verdict,
-            captured_ns=frame.captured_ns,
-            rendered_ns=0,
-            timings_ms=watch.timings_ms,
-            signals=signals,
-            source=pixels if controls.want_source and verdict.admits else None,
+        return verdict, drawn
+
+    def _at_once(self, pixels: U8, controls: Controls, watch: Stopwatch) -> tuple[Verdict, U8]:
+        """The same stages as one piece of work on a GPU, where the guard chooses what is decoded."""
+        assert self.whole is not None
+        watch.enter("decode")
+        made = self.whole.picture(
+            pixels,
+            controls,
+            number(controls, SMOOTH_ADDRESS, 0.5),
+            number(controls, HOLD_ADDRESS, 0.9),
+            number(controls, CARRY_ADDRESS, 1.0),
         )
+        watch.leave()
+        # what the GPU did not say is on the host: copies, and asking; it counts as decode's
+        inside = {
+            stage: made.timings_ms.get(stage, 0.0) for stage in ("encode", "denoise", "guard", "planes")
+        }
+        watch.timings_ms["decode"] -= sum(inside.values())
+        watch.timings_ms |= inside
+        return made.verdict, made.pixels
 
     def close(self) -> None:
         """Free the engines."""
@@ -167,6 +198,18 @@ class Path:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def whole_of(student: LoadedStudent, seed: int) -> WholeFrame | None:
+    """All stages of a student at once, where its engines lie on a GPU; None where they run one by one."""
+    from vivant.engines.on_device import on_device
+
+    found = on_device(student)
+    if found is None:
+        return None
+    from vivant.runtime.whole import WholeFrame
+
+    return WholeFrame.load(found, student.guard_file, student.recipes, seed)
 
 
 def number(controls: Controls, address: str, default: float) -> float:

@@ -15,7 +15,8 @@ from vivant.engines.field import PlaneField  # noqa: E402
 from vivant.engines.on_device import HouseOnDevice, on_device  # noqa: E402
 from vivant.engines.student import Student, shipped  # noqa: E402
 from vivant.guardrails.guard import Guard  # noqa: E402
-from vivant.runtime.frames import Controls, Judgement  # noqa: E402
+from vivant.runtime.frames import STAGES, Controls, Frame, Judgement, MonotonicClock  # noqa: E402
+from vivant.runtime.path import Path, Stopwatch, StudentChoice  # noqa: E402
 from vivant.runtime.rest import Rest  # noqa: E402
 from vivant.runtime.whole import WholeFrame  # noqa: E402
 
@@ -154,3 +155,23 @@ def test_what_does_not_fit_is_refused(whole):
         whole.frame.give("denoise", "style", np.zeros((1, 3), np.float32))
     with pytest.raises(EngineError, match="no such input"):
         whole.frame.give("decode", "prompt", np.zeros((1, 3), np.float32))
+
+
+def test_the_shows_path_paints_whole_frames_where_a_student_offers_them(monkeypatch):
+    """A CPU stands for the GPU: the very same calls, without a graph."""
+    monkeypatch.setattr("vivant.engines.on_device.on_device", lambda student: HouseOnDevice(student, CPU))
+    choice = StudentChoice("house", "torch", "float", 1, 3)
+    controls = Controls(strength=0.2, styles={"mosaic": 1.0}, numbers={"/vivant/motion/carry": 0.0})
+    pixels = moving_scene(SIZE)[0]
+    made = {}
+    with Path(choice, SIZE) as path:
+        for whole in (path.whole, None):
+            path.whole = whole
+            watch = Stopwatch(MonotonicClock(), np.zeros(8, np.int64))
+            frame = Frame(pixels, 1, 0)
+            watch.start(0)
+            made[whole is not None] = path.picture(frame, controls, watch, 1)
+    assert made[True].verdict.judgement is made[False].verdict.judgement is Judgement.PASS
+    assert apart(made[True].pixels, made[False].pixels.astype(int)) < 0.5
+    assert set(made[True].timings_ms) == set(made[False].timings_ms) <= set(STAGES)
+    assert all(ms >= 0 for ms in made[True].timings_ms.values())
