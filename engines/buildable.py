@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from vivant.engines.contract import EngineError, GraphSource
-from vivant.engines.manifest import Manifest, keep, recall, relatives
+from vivant.engines.manifest import Manifest, cache_folder, keep, kept_folder, recall, relatives
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ def kept_or_compiled(engine: Unbuilt) -> bytes:
         return kept
     for line in relatives(manifest):
         log.warning("%s", line)
-    log.info("compiling %s for this machine, once; the next start takes it from the store", manifest.what)
+    if cache_folder() == kept_folder():  # else the builder is at work, and tells itself what it does
+        log.info("compiling %s for this machine, once; the next start takes it from the store", manifest.what)
     compiled = engine.compiled(lambda share: None)
     try:
         keep(manifest.folder, manifest, compiled)

@@ -22,6 +22,7 @@ from vivant.engines.card import (
 )
 from vivant.engines.contract import Kind, Part
 
+PROMPTS = "prompts"  # what calibration alone reads of an exported model
 Graphs = Mapping[tuple[Part, Kind], Path]
 
 
@@ -37,7 +38,8 @@ def load(source: Path, target: Path) -> None:
 
 
 def link_tree(source: Path, target: Path, leave: Iterable[str] = ()) -> None:
-    """Every file below `source` that is not hidden, by a link where the file system has them."""
+    """Every file below `source` that is not hidden, by a link where the file system has them; `leave` are
+    names of files that stay behind."""
     left = {WHOLE, *leave}
     for path in sorted(source.rglob("*")):
         own = path.relative_to(source)
@@ -77,7 +79,9 @@ def assembled(
     """The student in `source` with other graphs by part and kind, and other files by name (guard.npz)."""
     card = Card.read(source)
     replaced = {f"{part}.{kind}.onnx" for part, kind in graphs} | set(more)
-    link_tree(source, target, leave={CARD, *replaced, *(data_file(Path(name)).name for name in replaced)})
+    leave = {CARD, *replaced, *(data_file(Path(name)).name for name in replaced)}
+    link_tree(source, target, leave)
+    shutil.rmtree(target / PROMPTS, ignore_errors=True)
     kinds: dict[Part, dict[Kind, CardFile]] = {part: dict(files) for part, files in card.graphs.items()}
     for (part, kind), path in graphs.items():
         link(path, target / f"{part}.{kind}.onnx")

@@ -9,6 +9,7 @@ import numpy as np
 
 from vivant.engines.builder.compare import quiet
 from vivant.engines.builder.errors import BuildError
+from vivant.engines.builder.int8 import KINDS
 from vivant.engines.card import Card, data_file
 from vivant.engines.contract import Part
 from vivant.engines.quantize import save
@@ -101,3 +102,20 @@ def _constants(graph: Any) -> list[Any]:
     """Every constant tensor, initializers and Constant nodes alike."""
     nodes = [attribute.t for node in graph.node if node.op_type == "Constant" for attribute in node.attribute]
     return [*graph.initializer, *nodes]
+
+
+def layers_of(path: Path) -> dict[str, str]:
+    """What each layer with weights is written in: INT8, FP16 or float, by its name. (What really runs says
+    the backend.)"""
+    import onnx
+    from onnx import TensorProto
+
+    graph = onnx.load(path, load_external_data=False).graph
+    stored = {one.name: one.data_type for one in graph.initializer}
+    source = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    words = {TensorProto.INT8: "INT8", TensorProto.UINT8: "INT8", TensorProto.FLOAT16: "FP16"}
+    return {
+        node.name: words.get(stored[weight], "float")
+        for node in graph.node
+        if node.op_type in KINDS and (weight := source.get(node.input[1], node.input[1])) in stored
+    }

@@ -60,3 +60,8 @@ class Order:
     fix: bool = False
     extras: Extras = field(default_factory=Extras)
     fit: Fit | None = None
+
+    @property
+    def makes_student(self) -> bool:
+        """Whether a student of its own may come of it."""
+        return self.is_model or self.slots is not None or self.recalibrate or self.fix

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from vivant.engines import adapter, buildable, manifest, quantize, registry
 from vivant.engines.buildable import Size
-from vivant.engines.builder import compare, folders, graphs, int8, layers, trial, verify, work
+from vivant.engines.builder import compare, folders, graphs, int8, layers, models, trial, verify, work
 from vivant.engines.builder.compare import THRESHOLDS
 from vivant.engines.builder.order import Order
 from vivant.engines.builder.step import Step, hashes, step
@@ -75,7 +75,7 @@ def plan(order: Order, parts: Sequence[Part], kept: Kept) -> Plan:
         engines,
         trials,
         _advice(order, parts, kept, calibrated),
-        student is not _loaded(order) and student.key != _loaded(order).key,
+        order.is_model or student.key != _loaded(order).key,
     )
 
 
@@ -85,7 +85,10 @@ def _loaded(order: Order) -> Step:
 
 
 def _origin(order: Order) -> Step:
-    """The student before its INT8 graphs are made anew: as it is, or with other slots."""
+    """The student before its INT8 graphs are made anew: as it is, with other slots, or a model's export."""
+    if order.is_model:
+        facts = _facts(**models.facts_of(order))
+        return step("export", order.source.name, partial(models.export, order), facts, guess_s=60.0)
     loaded = _loaded(order)
     if order.slots is None or order.slots == _slots(Card.read(order.source)):
         return loaded
@@ -103,32 +106,40 @@ def _student(
 ) -> tuple[Step, Mapping[Part, Mapping[str, Step]]]:
     """The student's folder, and what an INT8 graph of each part is made from."""
     seen = _samples(order, origin)
-    linear = Card.read(order.source).diffusion is not None
+    linear = order.is_model or Card.read(order.source).diffusion is not None
     calibrated: dict[Part, Mapping[str, Step]] = {}
     for part in parts:
         needs = {STUDENT: origin, "samples": seen}
-        made = step(
-            "calibrate", part, partial(work.calibration, part, linear), _facts(linear=linear), needs, 20.0
-        )
+        make = partial(work.calibration, part, linear)
+        made = step("calibrate", part, make, _facts(linear=linear), needs, 20.0)
         calibrated[part] = {**needs, "calibrated": made}
-    if order.precision != "int8" or not (order.recalibrate or kept):
-        return origin, calibrated
-    wanted = [(part, kind) for part in parts for kind in INT8_KINDS]
-    if not order.recalibrate:
-        wanted = [(part, work.graph_kind(order.backend, order.precision)) for part in kept]
-    needs = {STUDENT: origin}
-    for part, kind in wanted:
+    changed = {STUDENT: origin}
+    if order.is_model:
+        changed["guard"] = step("guard", "", partial(models.guard, order), _facts(), {"samples": seen}, 5.0)
+    for part, kind in _changed(order, parts, kept):
         names = tuple(kept.get(part, ()))
-        needs[f"{part} {kind}"] = step(
-            "quantize", f"{part} {kind}", partial(work.quantized, part, kind, names), _facts(kept=names),
-            calibrated[part], 5.0,
-        )  # fmt: skip
+        make = partial(work.quantized, part, kind, names)
+        made = step("quantize", f"{part} {kind}", make, _facts(kept=names), calibrated[part], 5.0)
+        changed[f"{part} {kind}"] = made
+    if len(changed) == 1:
+        return origin, calibrated
     facts = _facts(kept={part: list(names) for part, names in kept.items()})
-    return step("assemble", "", partial(work.student, kept), facts, needs, 0.5), calibrated
+    return step("assemble", "", partial(work.student, kept), facts, changed, 0.5), calibrated
+
+
+def _changed(order: Order, parts: Sequence[Part], kept: Kept) -> list[tuple[Part, Kind]]:
+    """The INT8 graphs that are made anew: all of them, or those of parts that keep layers in float."""
+    if order.precision != "int8":
+        return []
+    if order.recalibrate or order.is_model:
+        return [(part, kind) for part in parts for kind in INT8_KINDS]
+    return [(part, work.graph_kind(order.backend, order.precision)) for part in kept]
 
 
 def _samples(order: Order, origin: Step) -> Step:
     make = partial(work.samples, order.material.seen, order.sizes_px, order.machine.threads)
+    if order.is_model:
+        make = partial(models.samples, order)
     facts = _facts(material=order.material.digest, sizes=order.sizes_px)
     return step("samples", "", make, facts, {STUDENT: origin}, 30.0)
 

@@ -18,6 +18,7 @@ from vivant.runtime.frames import F32, U8, Controls
 
 STRENGTHS = (0.25, 0.6)  # a usual one, and one that leaves the student much to invent
 SCALES = (0.25, 0.5, 1.0)  # of an adapter
+PLAIN = 4  # ways to paint where there are no styles: strengths, and one step or two
 MADE_UP = "held-out"  # the adapter that the builder makes up where a student has slots
 PLANES_SEED = 5
 NOISE_SEED = 7
@@ -38,15 +39,17 @@ def wishes_of(student: LoadedStudent) -> list[Wish]:
 
     def wish(name: str, styles: Mapping[str, float], adapters: Mapping[str, float]) -> None:
         strength = STRENGTHS[len(found) % len(STRENGTHS)]
+        steps = 1 + len(found) // len(STRENGTHS) % 2 if student.card.diffusion else 1
         controls = Controls(
-            strength=strength, seed=NOISE_SEED, styles=styles, adapters=adapters, size_px=student.size_px
-        )
+            strength=strength, steps=steps, seed=NOISE_SEED, styles=styles, adapters=adapters,
+            size_px=student.size_px,
+        )  # fmt: skip
         found.append(Wish(name, controls))
 
     styles: Sequence[str] = student.card.styles or ("",)
     for style in styles:
-        for _ in STRENGTHS if len(styles) == 1 else (0,):
-            wish(style or "plain", {style: 1.0} if style else {}, {})
+        for turn in range(1 if student.card.styles else PLAIN):
+            wish(style or f"plain {turn + 1}", {style: 1.0} if style else {}, {})
     for index, adapter in enumerate(student.adapters):
         style = styles[index % len(styles)]
         for scale in SCALES:
@@ -101,7 +104,7 @@ def digest(frames: Sequence[U8]) -> str:
     return found.hexdigest()
 
 
-def made_up_adapter(card: Card, folder: Path, seed: int = 3) -> Path | None:
+def made_up_adapter(card: Card, path: Path, seed: int = 3) -> Path | None:
     """A LoRA file with random weights for every site of a house student, of a weight that changes pictures;
     None where it has no slots."""
     if card.adapters is None:
@@ -125,7 +128,7 @@ def made_up_adapter(card: Card, folder: Path, seed: int = 3) -> Path | None:
         made_with="vivant engines build",
         license="CC0-1.0",
     )
-    return _saved(folder / f"{MADE_UP}.safetensors", tensors, info)
+    return _saved(path, tensors, info)
 
 
 def _saved(path: Path, tensors: Mapping[str, F32], info: AdapterInfo) -> Path:

@@ -13,7 +13,8 @@ import numpy as np
 from vivant.engines.buildable import Share, Size
 from vivant.engines.builder.compare import Row, compared
 from vivant.engines.builder.layers import layer_by_layer
-from vivant.engines.builder.trial import Easel, made_up_adapter, runs_of, wishes_of
+from vivant.engines.builder.models import made_up_lora
+from vivant.engines.builder.trial import MADE_UP, Easel, made_up_adapter, runs_of, wishes_of
 from vivant.engines.card import Card
 from vivant.engines.contract import Engine, Kind, LoadedStudent, Precision
 from vivant.engines.kinds import load_student
@@ -90,7 +91,9 @@ def _student(
 ) -> Iterator[tuple[LoadedStudent, Sight]]:
     """A student with an adapter of random weights in its wardrobe, where it has slots."""
     with TemporaryDirectory() as scratch:
-        adapter = made_up_adapter(Card.read(tried.folder), Path(scratch))
+        card = Card.read(tried.folder)
+        place = Path(scratch) / f"{MADE_UP}.safetensors"
+        adapter = made_up_lora(card, place) if card.diffusion else made_up_adapter(card, place)
         with ExitStack() as inside:
             if store is not None:
                 inside.enter_context(staged_in(store))
