@@ -34,7 +34,10 @@ from vivant.engines.diffusion.prompts import key_of  # noqa: E402
 from vivant.engines.diffusion.text import embed, load_encoders  # noqa: E402
 from vivant.engines.diffusion.wishes import (  # noqa: E402
     BLEND,
+    CONTROL_SCALE,
     FEEDBACK,
+    GUIDANCE,
+    NEGATIVE,
     PROMPT_A,
     PROMPT_B,
     SEED_B,
@@ -129,6 +132,7 @@ def painted(student: Any, controls: Controls, seed: int = 1) -> tuple[Any, Any]:
 def asking(strength: float = 0.8, steps: int = 2, adapters: Any = NONE, **numbers: Any) -> Controls:
     table = {"a": PROMPT_A, "b": PROMPT_B, "blend": BLEND, "skip": SKIP, "feedback": FEEDBACK}
     table |= {"seed_b": SEED_B, "seed_blend": SEED_BLEND, "turn_s": TURN_S}
+    table |= {"negative": NEGATIVE, "guidance": GUIDANCE, "scale": CONTROL_SCALE}
     given = {table[key]: value for key, value in numbers.items()}
     return Controls(strength=strength, steps=steps, seed=5, adapters=adapters, numbers=given)
 
@@ -304,6 +308,32 @@ def test_it_is_refused_where_nothing_can_run_it_and_with_files_that_do_not_fit(
     shutil.copyfile(loras[0], twin)
     with pytest.raises(EngineError, match="and so is"):
         kind_of(Card.read(folder)).wardrobe(Card.read(folder), [loras[0], twin])
+
+
+@pytest.mark.parametrize("control", ["fused", "residuals"])
+def test_a_controlnet_guidance_and_a_second_text_encoder_steer_the_picture(
+    control: Any, tmp_path: Path
+) -> None:
+    made = tiny.pipeline("sdxl")
+    made.scheduler = EulerDiscreteScheduler(**tiny.SD, prediction_type="sample")
+    made.save_pretrained(tmp_path / "model")
+    tiny.controlnet(made.unet).save_pretrained(tmp_path / "controlnet")
+    wanted = Wanted(rank=0, negative=True, controlnet=tmp_path / "controlnet", control=control)
+    folder = write_student(
+        tmp_path / "model", tmp_path / "student", wanted, [scene(0)], lambda _, path: path.touch(), ("float",)
+    )
+    card = Card.read(folder)
+    assert ("control" in card.parts) == (control == "residuals") and card.diffusion is not None
+    with load_student(folder, "onnxruntime", "float", SIZE, 1) as student:
+        student.prepare(asking(a="a fox"))
+        student.prepare(asking(a="a fox", negative="ash"))
+        plain = painted(student, asking(a="a fox", guidance=1.0, scale=0.0))[0]
+        for more in ({"scale": 1.0}, {"scale": 0.0, "guidance": 2.0}):
+            steered = painted(student, asking(a="a fox", **({"guidance": 1.0} | more)))[0]
+            assert np.abs(steered - plain).mean() > 1e-5, more
+        negated = painted(student, asking(a="a fox", negative="ash", guidance=2.0, scale=0.0))[0]
+        assert np.abs(negated - steered).mean() > 1e-5
+        assert student.facts["control"] == control
 
 
 def test_a_folder_is_no_student_until_it_is_whole(model: Path, tmp_path: Path) -> None:

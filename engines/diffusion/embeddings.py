@@ -69,6 +69,7 @@ def opening(folder: Path, facts: Facts) -> Callable[[], Callable[[str], Prompt]]
                 f"{folder / 'text'} does not hold the text encoders that the card names. Copy the whole "
                 "student folder again, or build the student anew."
             )
+        import_module("torch").set_num_threads(1)  # the other cores paint
         return partial(text.embed, text.load_encoders(places))
 
     return opened
