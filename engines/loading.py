@@ -18,6 +18,7 @@ def load_engines(
 ) -> dict[Part, Engine]:
     """The graphs of a card on a backend, loaded and warmed up at `size_px` (width, height). Raises
     EngineError; what was loaded before is closed then."""
+    registry.check_precision(backend, precision)
     module = registry.module(backend)
     engines: dict[Part, Engine] = {}
     try:

@@ -91,6 +91,17 @@ def module(name: str) -> Backend:
     return cast(Backend, importlib.import_module(entry.module))
 
 
+def check_precision(name: str, precision: str) -> None:
+    """Raises EngineError for a precision that a backend does not run: it would run another one instead. What
+    paints by its own means has none to choose."""
+    known = door(name).precisions
+    if precision not in known and not door(name).own_student:
+        raise EngineError(
+            f"backend {name} does not run precision {precision}; it runs {', '.join(known)}. Ask for one of "
+            "these, or for another backend."
+        )
+
+
 def usable(deep: bool = False) -> dict[str, Availability]:
     """Every backend and whether it can run here. Looks at what is installed; `deep` imports each one,
     which takes seconds, and asks it."""
