@@ -123,8 +123,11 @@ def _logs(*parts: tuple[F32, float]) -> list[F32]:
     """The logarithm of each part's values above its floor, taken of all in one run."""
     raised = np.concatenate([values + np.float32(floor) for values, floor in parts])
     np.log(raised, out=raised)
-    ends = np.cumsum([len(values) for values, _ in parts])
-    return [raised[end - len(values) : end] for end, (values, _) in zip(ends, parts, strict=True)]
+    logs, start = [], 0
+    for values, _ in parts:
+        logs.append(raised[start : start + len(values)])
+        start += len(values)
+    return logs
 
 
 def _quantiles(x: F32) -> list[float]:
