@@ -3,6 +3,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 ARGS ?=
+GPU_PYTHON ?= $(PYTHON)
+WHEELS ?= .whl
+WHEELS_PYTHON ?= 3.12
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export OMP_WAIT_POLICY ?= PASSIVE
 
@@ -14,12 +17,13 @@ SHOW_ARGS := --headless --seconds 20 --record out/mirror.mp4 --sheet out/mirror.
 endif
 endif
 
-.PHONY: show test test-gpu bench lint types system clean help
+.PHONY: show test test-gpu gpu-day gpu-wheels bench lint types system clean help
 
 help:
 	@echo "make show   run scenes/mirror.toml (ARGS=\"--input clip:FILE ...\" is passed on)"
 	@echo "make test   run the whole test suite"
 	@echo "make bench  measure every backend on this machine"
+	@echo "make test-gpu, gpu-day, gpu-wheels   on a machine with an NVIDIA GPU: docs/rig.md"
 	@echo "make lint   format check, lint, strict types"
 
 show: $(VENV)/.show
@@ -32,6 +36,17 @@ test: $(VENV)/.test
 # For a machine with an NVIDIA GPU: docs/rig.md.
 test-gpu: $(VENV)/.nvidia
 	$(BIN)/python -P -m pytest tests/gpu -rs $(ARGS)
+
+# Everything that there is to measure on an NVIDIA GPU, within ten minutes: docs/rig.md.
+gpu-day: types
+	PYTHONPATH=build/types$${PYTHONPATH:+:$$PYTHONPATH} $(GPU_PYTHON) -P -m vivant.tools.gpu_day $(ARGS)
+
+# What a machine lacks that has torch for CUDA and no network: into a folder that travels with the checkout.
+gpu-wheels:
+	$(PYTHON) -m pip download --quiet --no-deps --only-binary=:all: --dest $(WHEELS) \
+		--python-version $(WHEELS_PYTHON) --implementation cp --platform manylinux_2_28_x86_64 \
+		--platform manylinux_2_27_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 \
+		--platform manylinux1_x86_64 $(shell sed 's/ *\#.*//' requirements/gpu.txt)
 
 bench: $(VENV)/.show
 	@$(BIN)/vivant bench $(ARGS)

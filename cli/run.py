@@ -49,7 +49,10 @@ def run(
     backend: Annotated[
         str | None, typer.Option(help="auto, tensorrt, openvino, onnxruntime, torch or null")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="int8, bf16 or float")] = None,
+    precision: Annotated[str | None, typer.Option(help="int8, half, bf16 or float")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="cuda:N|cpu", help="Which GPU, or none; the first if not given")
+    ] = None,
     student: Annotated[str | None, typer.Option(help="A student's name or folder")] = None,
     picture: Annotated[
         str | None,
@@ -63,6 +66,7 @@ def run(
 ) -> None:
     """Run a scene: take frames in, paint them, judge them, show them. Esc or Ctrl-C ends it."""
     start_ns = began_ns()
+    from vivant.engines.machine import use_device
     from vivant.runtime.scene import change_scene, find_scene, load_scene
     from vivant.runtime.show import Wishes, run_show
 
@@ -83,6 +87,8 @@ def run(
     )
     if sheet is not None and seconds is None:
         raise typer.BadParameter("a contact sheet spreads over the show's length: give --seconds too")
+    if device is not None:
+        use_device(device)
     wishes = Wishes(headless, seconds, record, report, sheet, tuple(assignments or ()))
     made = run_show(wanted, wishes, start_ns)
     say(made, [path for path in (record, sheet, report) if path is not None])
