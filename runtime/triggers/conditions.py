@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from vivant.runtime.frames import EMPTY, Value
 from vivant.runtime.triggers.agreement import SIGNAL
-from vivant.runtime.triggers.almanac import Almanac, Days, Moments, Window, cron_of, in_hours
+from vivant.runtime.triggers.almanac import MONDAY, Almanac, Days, Moments, Window, cron_of, in_hours
 from vivant.runtime.triggers.reading import address_of
 from vivant.runtime.triggers.rules import (
     Calendar,
@@ -52,12 +52,14 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What conditions are made with: the clock on the wall, campaigns, declared signals, and the seed."""
+    """What conditions are made with: the clock on the wall, campaigns, declared signals, the seed of the
+    dice, and the day from which recurrences are worked out before the show."""
 
     almanac: Almanac
     calendar: Calendar
     declared: Mapping[str, Declared]
     seed: int = 0
+    today: dt.date = MONDAY
 
 
 class Level:
@@ -260,6 +262,8 @@ def _when(part: When, setting: Setting) -> Watch:
     days = [part.days()]
     if part.campaign is not None:
         days.append(setting.calendar.campaigns[part.campaign].days())
+    for one in days:
+        one.include(setting.today)
     if part.at:
         almanac = setting.almanac
         return At([Moments(cron_of(text), almanac) for text in part.at], days, almanac)

@@ -8,7 +8,6 @@ import difflib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +44,7 @@ def read_signals(path: Path, begin: dt.datetime, known: Collection[str]) -> Reco
     if problems:
         raise VivantError(report(str(path), problems))
     rows: list[tuple[float, tuple[float | None, ...]]] = []
+    last_s = -math.inf
     for number, cells in enumerate(lines[1:], start=2):
         if not any(cells):
             continue
@@ -52,7 +52,12 @@ def read_signals(path: Path, begin: dt.datetime, known: Collection[str]) -> Reco
             rows.append(_row(cells, head, begin))
         except ValueError as error:
             problems.append(f"line {number}: {error}")
-    problems += _order_problems([at_s for at_s, _ in rows])
+            continue
+        if rows[-1][0] < last_s:
+            problems.append(f"line {number}: is earlier than the one before it")
+        last_s = rows[-1][0]
+    if not rows and not problems:
+        problems.append("there are no rows")
     if problems:
         raise VivantError(report(str(path), problems))
     columns = tuple(name for name in head if name != TIME)
@@ -79,29 +84,30 @@ def _row(
     if len(cells) != len(head):
         raise ValueError(f"has {len(cells)} cells, and the first line {len(head)}")
     values: Mapping[str, str] = dict(zip(head, map(str.strip, cells), strict=True))
-    numbers = tuple(_number(text) for name, text in values.items() if name != TIME)
+    numbers = tuple(_number(name, text) for name, text in values.items() if name != TIME)
     return _seconds(values[TIME], begin), numbers
 
 
-def _number(text: str) -> float | None:
-    return float(text) if text else None
+def _number(name: str, text: str) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ValueError(f"{name} = {text}: should be a number, or empty where it is not known") from None
 
 
 def _seconds(text: str, begin: dt.datetime) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        moment = dt.datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=begin.tzinfo)
-        return moment.timestamp() - begin.timestamp()
+        return _moment(text, begin).timestamp() - begin.timestamp()
     if not math.isfinite(seconds):
-        raise ValueError(f"{text} is no time")
+        raise ValueError(f"{TIME} = {text}: should be a number of seconds")
     return seconds
 
 
-def _order_problems(times_s: Sequence[float]) -> list[str]:
-    if not times_s:
-        return ["there are no rows"]
-    early = next((i for i, (a, b) in enumerate(pairwise(times_s)) if b < a), None)
-    return [] if early is None else [f"row {early + 2} is earlier than the one before it"]
+def _moment(text: str, begin: dt.datetime) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{TIME} = {text}: write seconds, or 2026-11-21T10:00:05") from None
+    return moment.replace(tzinfo=begin.tzinfo) if moment.tzinfo is None else moment

@@ -68,7 +68,8 @@ class Triggers:
         wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._almanac = Almanac(zone_of(calendar.zone))
-        self._engine = Engine(rules, Setting(self._almanac, calendar, declared, seed))
+        today = self._almanac.local(wall_s()).date()
+        self._engine = Engine(rules, Setting(self._almanac, calendar, declared, seed, today))
         self._rules, self._tree, self._seed = rules, tree, seed
         self._tell, self._hooks, self._wall_s = tell, tuple(hooks), wall_s
         self._world = World(values=tree.current)
