@@ -38,6 +38,8 @@ COLOURS: Final[tuple[Colour, ...]] = (
 STEPS_S: Final = (60, 300, 900, 1800, 3600, 7200, 10800)
 DAY_S: Final = 86_400.0
 MOST_STRIPS: Final = 31
+NARROW: Final = 2.0  # pixels; styles that pass so quickly are drawn as one grey
+PASSING: Final = (104, 99, 92)
 MOMENT: Final = "%a %d %b %Y %H:%M"
 WORDS: Final = "an upright mark: it fires; a bar: it stands; presence and intensity: the largest of 30 s"
 
@@ -183,24 +185,21 @@ def _hours(sheet: Sheet, made: Simulation, strip: Strip, top: int, bottom: int) 
 def _curves(sheet: Sheet, made: Simulation, strip: Strip, top: int) -> None:
     floor, tall = top + CURVE - 4, CURVE - 10
 
-    def points(name: str) -> list[tuple[float, float]]:
-        found = []
+    def points(name: str) -> Iterator[tuple[float, float]]:
         for index, value in enumerate(made.curves.get(name, ())):
             at_s = index * SAMPLE_S
             if value is not None and strip.begin_s <= at_s < strip.end_s:
-                found.append((sheet.x(at_s, strip), floor - tall * min(max(value, 0.0), 1.0)))
-        return found
+                yield at_s, floor - tall * min(max(value, 0.0), 1.0)
 
-    for across, down in points("presence"):
-        wide = max(SAMPLE_S * (WIDTH - LEFT - RIGHT) / DAY_S, 1.0)
-        sheet.box(across, down, across + wide, floor, PRESENCE)
-    sheet.curve(points("intensity"), INTENSITY)
+    for at_s, down in points("presence"):
+        sheet.box(sheet.x(at_s, strip), down, sheet.x(at_s + SAMPLE_S, strip), floor, PRESENCE)
+    sheet.curve([(sheet.x(at_s, strip), down) for at_s, down in points("intensity")], INTENSITY)
 
 
 def _block(sheet: Sheet, one: Stretch, strip: Strip, base: int) -> None:
     """A style that was chosen, with its name where there is room."""
     left, right = sheet.x(one.begin_s, strip), sheet.x(one.end_s, strip)
-    colour = COLOURS[sum(one.what.encode()) % len(COLOURS)]
+    colour = COLOURS[sum(one.what.encode()) % len(COLOURS)] if right - left >= NARROW else PASSING
     sheet.box(left, base + 3, right, base + 17, colour)
     if right - left > sheet.width(one.what, 0.5) + 8:
         sheet.text(one.what, left + 4, base + 14, GROUND, 0.5)
