@@ -10,6 +10,8 @@ import typer
 from vivant.cli.build import build
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from vivant.engines.builder.store import Entry
     from vivant.engines.card import Card
 
@@ -50,7 +52,7 @@ def list_engines() -> None:
         size = f"{card.default_size}x{card.default_size}"
         able = [backend for backend in here if runs(card, backend)]
         table.add_row(name, size, ", ".join(kinds), card.hash[:12], files, ", ".join(able))
-    Console().print(table)
+    wide(Console()).print(table)
     for problem in [*problems, *_print_engines()]:
         typer.echo(problem)
 
@@ -141,6 +143,13 @@ def runs(card: Card, backend: str) -> bool:
     return bool(card.weights) if registry.BACKENDS[backend].reads == "weights" else bool(card.graphs)
 
 
+def wide(console: Console) -> Console:
+    """A console that is wide enough for a table where nobody says how wide it is."""
+    if not console.is_terminal:
+        console.width = 150
+    return console
+
+
 def _print_engines() -> list[str]:
     """A row for each kept engine; the lines on those that cannot be used."""
     from rich.box import SIMPLE
@@ -167,7 +176,7 @@ def _print_engines() -> list[str]:
             f"{made.student}.{made.part}", made.backend, made.precision, sizes, made.device, verified, size,
             entry.state,
         )  # fmt: skip
-    Console().print(table)
+    wide(Console()).print(table)
     return [entry.why for entry in found if entry.why]
 
 

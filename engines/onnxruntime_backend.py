@@ -29,6 +29,7 @@ from vivant.runtime.frames import Array
 
 WHOLE = b"the graph itself"
 """Stands for an engine that is not written: its graph is optimised at each start."""
+LARGEST = 900_000_000  # bytes; weights stored as float16 are twice as long once they are widened
 INTEGER = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger"}
 FLOAT = {"Conv", "FusedConv", "MatMul", "Gemm", "FusedMatMul", "FusedGemm", "ConvTranspose"}
 
@@ -60,14 +61,16 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        manifest = manifest_of(source, shapes, "onnxruntime", onnxruntime.__version__, device_name(), 0)
+        manifest = manifest_of(source, shapes, "onnxruntime", *here(), 0)
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs)))
     return made
 
 
-def device_name() -> str:
-    """The processor that graphs are optimised for here."""
-    return cpu_name()
+def here() -> tuple[str, str]:
+    """The version that optimises, and the processor that it optimises for."""
+    import onnxruntime
+
+    return onnxruntime.__version__, cpu_name()
 
 
 class OnnxruntimeEngine:
@@ -123,7 +126,7 @@ def _compiled(source: GraphSource, specs: tuple[Specs, Specs], share: Share) -> 
     file = source.card.graph(source.part, source.precision)
     path = source.folder / file.file
     graph = read_graph(source.folder, file)
-    if not isinstance(graph, bytes):
+    if not isinstance(graph, bytes) or len(graph) > LARGEST:
         return WHOLE  # an optimised graph above two gigabytes cannot be written
     name = f"{source.card.name}.{source.part}"
     with tempfile.TemporaryDirectory() as folder:

@@ -60,21 +60,20 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        manifest = manifest_of(
-            source, shapes, "openvino", openvino.__version__, device_name(), machine.threads
-        )
+        manifest = manifest_of(source, shapes, "openvino", *here(), machine.threads)
         settings = _settings(machine.threads, source.precision)
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs, settings)))
     return made
 
 
-def device_name() -> str:
-    """The processor that engines are compiled for here, and what it can do."""
+def here() -> tuple[str, str]:
+    """The version that compiles, and the processor that it compiles for and what that can do."""
     import openvino
 
     core = openvino.Core()
     abilities = sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} ({' '.join(abilities)})"
+    name = core.get_property("CPU", "FULL_DEVICE_NAME")
+    return openvino.__version__, f"{name} ({' '.join(abilities)})"
 
 
 class OpenvinoEngine:

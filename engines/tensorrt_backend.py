@@ -97,9 +97,9 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     return engines_of(source, sizes_px, machine)
 
 
-def device_name() -> str:
-    """The GPU that engines are built for here. Raises EngineError without one."""
-    return str(gpu())
+def here() -> tuple[str, str]:
+    """The version that builds, and the GPU that it builds for. Raises EngineError without one."""
+    return available().version, str(gpu())
 
 
 class TensorrtEngine:

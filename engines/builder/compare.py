@@ -102,7 +102,9 @@ def _result(arrays: Arrays) -> Any:  # polygraphy has no types
 
 
 def quiet() -> None:
-    """polygraphy prints what it does; we say it ourselves."""
+    """polygraphy and onnxruntime print what they do; we say it ourselves."""
+    import onnxruntime
     from polygraphy.logger import G_LOGGER
 
     G_LOGGER.module_severity = G_LOGGER.CRITICAL
+    onnxruntime.set_default_logger_severity(3)

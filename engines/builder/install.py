@@ -66,14 +66,20 @@ def students_folder() -> Path:
     return Path(platformdirs.user_data_dir("vivant")) / "students"
 
 
+def versions_folder() -> Path:
+    """Where the files of those students lie, a folder for each version; names are links to them."""
+    return students_folder().parent / "versions"
+
+
 def install_student(folder: Path, name: str) -> Path:
     """Lets a whole student appear as `name`: its files lie in a folder named by what is in it, and the name
     is a link that is put in place of the one before by one rename. Raises BuildError and OSError."""
-    root = students_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    refuse_taken(root / name)
+    names, root = students_folder(), versions_folder()
+    for one in (names, root):
+        one.mkdir(parents=True, exist_ok=True)
+    refuse_taken(names / name)
     digest = hashlib.sha256((folder / CARD).read_bytes()).hexdigest()[:12]
-    whole = root / f".{name}-{digest}"
+    whole = root / f"{name}-{digest}"
     if not whole.exists():
         staged = Path(tempfile.mkdtemp(prefix=STAGED, dir=root))
         try:
@@ -83,12 +89,13 @@ def install_student(folder: Path, name: str) -> Path:
             staged.rename(whole)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
-    if (root / name).resolve() != whole:
+    if (names / name).resolve() != whole.resolve():
         link = Path(tempfile.mktemp(prefix=STAGED, dir=root))
-        link.symlink_to(whole.name, target_is_directory=True)
-        link.replace(root / name)
-    sync_folder(root)
-    return root / name
+        link.symlink_to(Path("..") / root.name / whole.name, target_is_directory=True)
+        link.replace(names / name)
+    for one in (root, names):
+        sync_folder(one)
+    return names / name
 
 
 def refuse_taken(place: Path) -> None:

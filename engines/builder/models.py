@@ -53,6 +53,7 @@ def export(order: Order, making: Making) -> None:
     from vivant.engines.diffusion.model import open_model
     from vivant.engines.diffusion.prompts import to_bytes
 
+    _quiet()
     extras, (slots, rank) = order.extras, order.slots or DEFAULT_SLOTS
     opened = open_model(order.source, vae=extras.vae)
     wanted = Wanted(
@@ -74,6 +75,16 @@ def export(order: Order, making: Making) -> None:
         (making.folder / PROMPTS / f"{index}.safetensors").write_bytes(to_bytes(prompt))
     card = writing.draft(built, making.folder, order.name, order.source.name)
     (making.folder / CARD).write_text(card.model_dump_json(indent=1) + "\n")
+
+
+def _quiet() -> None:
+    """diffusers and transformers draw bars and warn of what is well; we say ourselves what is done."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    for logging in (diffusers.utils.logging, transformers.utils.logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
 
 
 def samples(order: Order, making: Making) -> None:

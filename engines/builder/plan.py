@@ -195,8 +195,8 @@ def _advice(
 def where(backend: str) -> dict[str, str]:
     """What is compiled for here: the backend, its version and the device."""
     module: Any = registry.module(backend)
-    device = module.device_name() if hasattr(module, "device_name") else ""
-    return {"backend": backend, "version": registry.look(backend).version, "device": device}
+    version, device = module.here() if hasattr(module, "here") else (registry.look(backend).version, "")
+    return {"backend": backend, "version": version, "device": device}
 
 
 def _facts(**more: Any) -> dict[str, Any]:

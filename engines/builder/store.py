@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from vivant.engines import registry
-from vivant.engines.builder.install import students_folder
+from vivant.engines.builder.install import students_folder, versions_folder
 from vivant.engines.builder.plan import where
 from vivant.engines.builder.step import STAGED, Shelf
 from vivant.engines.card import Card
@@ -95,8 +95,8 @@ def state_of(manifest: Manifest) -> tuple[str, str]:
         here = _here(manifest.backend)
     except EngineError as error:
         return "no backend", f"{manifest.what}: {error}"
-    for entry, name in (("backend_version", "version"), ("device", "device")):
-        found, wanted = getattr(manifest, entry), here[name]
+    for name, found in (("version", manifest.backend_version), ("device", manifest.device)):
+        wanted = here[name]
         if found != wanted and not found.startswith(ANY_GPU):
             return f"other {name}", (
                 f"{manifest.what} was built for {name} {found}, and here is {wanted}. Build it anew."
@@ -136,7 +136,7 @@ def remove(found: Iterable[Waste]) -> int:
     freed = 0
     for one in found:
         freed += one.bytes
-        if one.path.is_dir():
+        if one.path.is_dir() and not one.path.is_symlink():
             shutil.rmtree(one.path, ignore_errors=True)
         else:
             one.path.unlink(missing_ok=True)
@@ -157,10 +157,9 @@ def known_graphs() -> set[str]:
 
 def _superseded(now_s: float) -> Iterator[Waste]:
     """Students that were built and replaced."""
-    root = students_folder()
-    linked = {path.resolve() for path in root.glob("*") if path.is_symlink()}
-    for path in _left(root, ".*", now_s):
-        if path.resolve() not in linked and not path.is_symlink():
+    linked = {path.resolve() for path in students_folder().glob("*")}
+    for path in _left(versions_folder(), "*", now_s):
+        if path.is_symlink() or path.resolve() not in linked:
             yield Waste(path, "a student that was replaced, or never whole")
 
 
@@ -179,8 +178,12 @@ def _left(folder: Path, pattern: str, now_s: float) -> Iterator[Path]:
 
 def size_of(path: Path) -> int:
     """Bytes of a file or of all files in a folder."""
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
-    return sum(each.stat().st_size for each in files)
+    files = (
+        [path]
+        if path.is_file() or path.is_symlink()
+        else [each for each in path.rglob("*") if each.is_file()]
+    )
+    return sum(each.lstat().st_size for each in files)
 
 
 def backends() -> list[str]:

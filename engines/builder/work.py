@@ -12,7 +12,7 @@ from typing import Any
 from vivant.engines import registry
 from vivant.engines.buildable import Buildable, Size
 from vivant.engines.builder import folders
-from vivant.engines.builder.compare import Row, Threshold
+from vivant.engines.builder.compare import Row, Threshold, quiet
 from vivant.engines.builder.errors import BuildError
 from vivant.engines.builder.graphs import checked, simplified
 from vivant.engines.builder.int8 import (
@@ -70,6 +70,7 @@ def samples(frames: Sequence[U8], sizes_px: Sequence[Size], threads: int, making
 
 def calibration(part: Part, linear: bool, making: Making) -> None:
     """How far each tensor of a part reaches. `linear` layers are looked at too."""
+    quiet()
     found = Samples(making.given["samples"] / part)
     plain = making.given[STUDENT] / f"{part}.float.onnx"
     keep_calibrated(calibrate(plain, found, found.groups, KINDS if linear else ("Conv",)), making.folder)
