@@ -54,7 +54,6 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> Onnxrun
 def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> list[Unbuilt]:
     """An engine for each size: the graph as onnxruntime's own optimiser leaves it for this processor. Raises
     EngineError."""
-    import onnxruntime
 
     refuse_gpu_wishes("onnxruntime", machine)
     made = []
