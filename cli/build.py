@@ -71,15 +71,13 @@ def build(
     What is done already is not done again; a build that is ended goes on where it was. The engines that were
     there before stay until the new ones are whole and verified, so that a show may run meanwhile.
     """
-    from vivant.engines.builder.errors import all_at_once
     from vivant.engines.builder.preflight import preflight
 
     asked: dict[str, Any] = dict(locals())
     found, sizes = _target(target, download, size)
     problems: list[str] = []
     order = _order(asked, found, sizes, problems)
-    all_at_once(f"vivant engines build {target}", problems)
-    preflight(order)
+    preflight(order, problems)
     outcome = run(order)
     _tell(order, outcome, found)
 

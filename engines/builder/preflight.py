@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,11 +19,15 @@ from vivant.engines.builder.work import buildable
 from vivant.engines.card import Card, data_file, read_graph
 from vivant.engines.contract import EngineError, GraphSource
 from vivant.engines.manifest import cache_folder
+from vivant.engines.specs import tensor_specs
 from vivant.engines.student import shipped
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
+WORDS: Final[Mapping[str, str]] = {"float": "fp32", "half": "fp16"}  # what people call precisions
 TOOLS: Final = ("onnx", "polygraphy", "onnx_graphsurgeon")
-MODEL_TOOLS: Final = ("torch", "diffusers", "transformers")
+MODEL_WORDS: Final[Mapping[str, str]] = {"float": "fp32", "half": "fp16"}  # what people call precisions
+TOOLS: Final = ("torch", "diffusers", "transformers")
+STEP: Final = 8  # of a model's picture; how deep its network goes may ask for more
 LEAST_DISK: Final = 300_000_000  # bytes beside what the model needs
 LEAST_MEMORY: Final = 700_000_000
 COPIES_ON_DISK: Final = 4  # of a student's graphs: steps that are kept, and the engine
@@ -31,10 +35,10 @@ MODEL_COPIES: Final = 6
 COPIES_IN_MEMORY: Final = 4  # of the largest graph while it is quantized and compiled
 
 
-def preflight(order: Order) -> None:
-    """Raises BuildError with all problems of an order."""
-    found: list[str] = []
-    for look in (_tools, _backend, _device, _source, _slots, _name, _room_on_disk, _memory):
+def preflight(order: Order, before: Sequence[str] = ()) -> None:
+    """Raises BuildError with all problems of an order, those among them that were found `before`."""
+    found = list(before)
+    for look in (_tools, _backend, _device, _sizes, _source, _slots, _name, _room_on_disk, _memory):
         found += look(order)
     all_at_once(f"{order.source.name} for {order.backend} in {order.precision}", list(dict.fromkeys(found)))
 
@@ -51,8 +55,9 @@ def _tools(order: Order) -> Iterator[str]:
 def _backend(order: Order) -> Iterator[str]:
     door = registry.door(order.backend)
     if order.precision not in door.precisions:
-        offered = ", ".join(door.precisions)
-        yield f"{order.backend} does not run {order.precision}; it runs {offered}"
+        offered = ", ".join(WORDS.get(one, one) for one in door.precisions)
+        asked = WORDS.get(order.precision, order.precision)
+        yield f"{order.backend} does not run {asked}; it runs {offered}"
     if door.own_student:
         yield f"{order.backend} paints by its own means: there is nothing to build"
     state = registry.look(order.backend, deep=True)
@@ -78,6 +83,16 @@ def _device(order: Order) -> Iterator[str]:
     wanted = LEAST_MEMORY + COPIES_IN_MEMORY * _largest(order)
     if free < wanted:
         yield f"the GPU has {_size(free)} of {_size(whole)} free, {_size(wanted)} are wanted. End others"
+
+
+def _sizes(order: Order) -> Iterator[str]:
+    """Whether the student can paint so large."""
+    card = _card(order)
+    for size_px in order.sizes_px:
+        if card is not None:
+            yield from _raised(partial(tensor_specs, card, card.parts[0], size_px))
+        elif order.is_model and any(side % STEP or side < STEP for side in size_px):
+            yield f"--size {size_px[0]}x{size_px[1]}: both sides must be multiples of {STEP}"
 
 
 def _source(order: Order) -> Iterator[str]:
