@@ -116,6 +116,9 @@ class LoadedStudent(Protocol):
         """Everything that `controls` ask for and that takes long, before the first frame. Raises
         EngineError."""
 
+    def forget(self) -> None:
+        """Take the next frame as the first: nothing of those before is in it."""
+
     def encode(self, pixels: U8) -> Latent: ...
     def denoise(self, latent: Latent, controls: Controls) -> Latent: ...
     def dress(self, controls: Controls) -> Mapping[str, float]:

@@ -138,6 +138,9 @@ class Student:
     def prepare(self, controls: Controls) -> None:
         """Nothing here takes long."""
 
+    def forget(self) -> None:
+        """It remembers nothing from frame to frame."""
+
     @property
     def hash(self) -> str:
         """Hash of the student's graphs and weights (Card.hash)."""

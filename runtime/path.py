@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -91,6 +92,9 @@ class Path:
             [File(name) for name in choice.adapters],
         )
         self.rest, self.still = Rest(), Still()
+        # a student that denoises several frames at once paints the oldest of them
+        delay = int(self.student.facts.get("delay_frames", 0))
+        self._captured_ns: deque[int] = deque(maxlen=delay + 1)
         self.guard = Guard.load(*self.student.guard_file)
         self.planes = PlaneField(size_px, choice.seed) if self.student.recipes else None
         self.whole: WholeFrame | None = None
@@ -113,6 +117,7 @@ class Path:
             for recipe in self.student.recipes:  # adapters' too: a texture may take seconds to make
                 self.planes.update(latent.guide, {recipe: 1.0})
         self.student.decode(latent, self._woven(latent, every), every)
+        self.student.forget()
         if self.planes is not None:
             self.planes.forget()
 
@@ -129,6 +134,7 @@ class Path:
 
     def picture(self, frame: Frame, controls: Controls, watch: Stopwatch, serial: int) -> Picture:
         """Sense to decode for one frame. A latent that is not admitted is never decoded."""
+        self._captured_ns.append(frame.captured_ns)
         watch.enter("condition")
         pixels, signals = self.condition.apply(frame, controls)
         watch.leave()
@@ -138,7 +144,7 @@ class Path:
             pixels=drawn,
             serial=serial,
             verdict=verdict,
-            captured_ns=frame.captured_ns,
+            captured_ns=self._captured_ns[0],
             rendered_ns=0,
             timings_ms=watch.timings_ms,
             signals=signals,

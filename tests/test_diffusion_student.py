@@ -336,6 +336,33 @@ def test_a_controlnet_guidance_and_a_second_text_encoder_steer_the_picture(
         assert student.facts["control"] == control
 
 
+def test_frames_in_a_batch_come_out_late_as_they_would_have_alone(model: Path, tmp_path: Path) -> None:
+    folders = [
+        write_student(
+            model,
+            tmp_path / f"{batch}",
+            Wanted(slots=1, rank=2, attention_only=True, batch=batch),
+            [scene(0)],
+            lambda _, path: path.touch(),
+            ("float",),
+        )
+        for batch in (1, 3)
+    ]
+    asked = asking(0.8, 3)
+    with load_student(folders[0], "onnxruntime", "float", SIZE, 1) as alone:
+        wanted = [painted(alone, asked, seed)[0] for seed in range(5)]
+    with load_student(folders[1], "onnxruntime", "float", SIZE, 1) as batched:
+        assert batched.facts["delay_frames"] == 2
+        painted(batched, asked, 9)
+        batched.forget()
+        found = [painted(batched, asked, seed)[0] for seed in range(5)]
+    for late in (2, 3, 4):  # float32 sums in another order
+        np.testing.assert_allclose(found[late], wanted[late - 2], atol=1e-3)
+    assert np.isfinite(found[0]).all() and not np.allclose(found[0], wanted[4], atol=1e-2)
+    with pytest.raises(EngineError, match="neither a negative prompt"):
+        write_student(model, tmp_path / "no", Wanted(batch=2, negative=True), [scene(0)], lambda *_: None)
+
+
 def test_a_folder_is_no_student_until_it_is_whole(model: Path, tmp_path: Path) -> None:
     def broken(latents: Any, path: Path) -> None:
         raise EngineError("the guard was not fitted")

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from vivant.engines.contract import EngineError
 from vivant.engines.diffusion.bank import Layout
 from vivant.engines.diffusion.control import Control, add_image_prompt, residual_count
 from vivant.engines.diffusion.export import Decode, Encode, Parity, parity, write_graph
@@ -30,7 +31,8 @@ ZERO_SNR = "rescale_betas_zero_snr"
 class Wanted:
     """What a student is to have besides its model. `rank` 0 is no adapters; `attention_only` keeps them out
     of convolutions and feed-forward layers, at a fifth of the cost; `half` stores weights as float16
-    (export.store_half)."""
+    (export.store_half); `batch` above 1 denoises so many frames at once, each one step further, at the cost
+    of batch - 1 frames of delay (steps.stream)."""
 
     slots: int = 1
     rank: int = 16
@@ -42,6 +44,7 @@ class Wanted:
     sees: Literal["edges", "frame"] = "edges"
     image_prompt: Path | None = None
     half: bool = False
+    batch: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ class Built:
 def write_float(model: Model, folder: Path, wanted: Wanted) -> Built:
     """Write encode, denoise, decode (and control, for a ControlNet with an engine of its own) as
     {part}.float.onnx. Raises EngineError for files that do not fit."""
+    if wanted.batch > 1 and (wanted.negative or wanted.controlnet or wanted.image_prompt):
+        raise EngineError(
+            "a batch of frames takes neither a negative prompt, a ControlNet nor an image prompt"
+        )
     unet, vae = load_unet(model, wanted.fused), load_vae(model)
     if wanted.image_prompt is not None:
         add_image_prompt(unet, wanted.image_prompt)
@@ -134,6 +141,7 @@ def _facts(
         adapters=_slots(layout) if layout is not None else None,
         sees=wanted.sees,
         layers=model.layers_per_block,
+        batch=wanted.batch,
         size_multiple=model.size_multiple,
         default_size=model.default_size,
         base=weights_hash([*files, *wanted.fused], *map(str, wanted.fused.values())),

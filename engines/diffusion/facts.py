@@ -67,7 +67,8 @@ class SlotFacts(_Entry):
 class Facts(_Entry):
     """A diffusion student. `guidance` is the length of an LCM's guidance embedding, `image` that of an image
     prompt; `sees` is what a ControlNet is shown of a frame; `layers` the UNet's layers per block, None where
-    it differs; `base` the sha256 of the UNet's and the autoencoder's weights and of what was fused in."""
+    it differs; `batch` how many frames are denoised at once (steps.stream); `base` the sha256 of the UNet's
+    and the autoencoder's weights and of what was fused in."""
 
     prediction: Prediction
     boundary: float | None = None
@@ -81,6 +82,7 @@ class Facts(_Entry):
     residuals: tuple[ResidualFacts, ...] = ()
     adapters: SlotFacts | None = None
     layers: int | None = 2
+    batch: Annotated[int, Field(ge=1, le=4)] = 1
     size_multiple: Annotated[int, Field(ge=8, multiple_of=8)]
     default_size: Annotated[int, Field(ge=32)]
     base: str
@@ -121,10 +123,11 @@ class Facts(_Entry):
             return (entering,), (picture,)
         if part == "control":
             return self.control_specs(size_px)
-        shapes = self._shapes(code)
+        many = (self.batch, *code[1:])
+        shapes = dict(self._shapes(code)) | {"code": many, "sigma": (self.batch, 1)}
         names = self.wiring.names(self.adapters is not None)
         given = tuple(TensorSpec(name, "float32", shapes[name]) for name in names)
-        return given, (TensorSpec("denoised", "float32", code),)
+        return given, (TensorSpec("denoised", "float32", many),)
 
     def control_specs(self, size_px: tuple[int, int]) -> tuple[Specs, Specs]:
         """As specs, for a ControlNet with an engine of its own (control.Control)."""

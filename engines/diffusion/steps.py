@@ -119,6 +119,10 @@ def schedule(sampler: Sampler, sigmas: NDArray[np.float64], steps: int, strength
 
 def euler(x: F32, denoised: F32, step: Step, fresh: Fresh) -> F32:
     """Along the line through the denoised code (Karras et al. 2022, algorithm 1); DDIM with eta = 0."""
+    return _euler_to(x, denoised, step)
+
+
+def _euler_to(x: F32, denoised: F32, step: Step) -> F32:
     share = np.float32(step.then / step.sigma)
     after: F32 = x * share + denoised * (1 - share)
     return after
@@ -167,8 +171,31 @@ def img2img(
     x = clean + noise(0) * np.float32(steps[0].sigma)
     for index, step in enumerate(steps[:-1], 1):
         x = advance(x, model(x, step.sigma), step, partial(noise, index))
-    last = steps[-1]
-    denoised = model(x, last.sigma)
+    return _ended(x, model(x, steps[-1].sigma), steps[-1])
+
+
+def stream(
+    model: Callable[[F32, Sequence[float]], F32],
+    rows: F32,
+    clean: F32,
+    steps: Sequence[Step],
+    advance: Advance,
+    noise: Callable[[int], F32],
+) -> F32:
+    """One frame in and the one of len(steps) - 1 frames ago out, with every step of all of them in one run
+    (Kodaira et al. 2023, "StreamDiffusion"). `rows` (steps, C, h, w) holds what is under way, each row one
+    step further, and is moved on; `model` takes a sigma for each row."""
+    rows[:1] = clean + noise(0) * np.float32(steps[0].sigma)
+    denoised = model(rows, [step.sigma for step in steps])
+    ended = _ended(rows[-1:], denoised[-1:], steps[-1]).copy()
+    for index in range(len(steps) - 2, -1, -1):
+        here = slice(index, index + 1)
+        moved = advance(rows[here], denoised[here], steps[index], partial(noise, index + 1))
+        rows[index + 1 : index + 2] = moved
+    return ended
+
+
+def _ended(x: F32, denoised: F32, last: Step) -> F32:
     if last.then == 0.0:
         return denoised
-    return euler(x, denoised, last, partial(noise, 0)) * np.float32(1 / math.sqrt(1 + last.then**2))
+    return _euler_to(x, denoised, last) * np.float32(1 / math.sqrt(1 + last.then**2))

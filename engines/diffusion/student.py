@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +23,7 @@ from vivant.engines.diffusion.embeddings import (
 from vivant.engines.diffusion.noise import SeededNoise
 from vivant.engines.diffusion.prompts import Prompt
 from vivant.engines.diffusion.steady import Likeness, remembered
-from vivant.engines.diffusion.steps import ADVANCE, Step, img2img, most_steps, schedule
+from vivant.engines.diffusion.steps import ADVANCE, Step, img2img, most_steps, schedule, stream
 from vivant.engines.diffusion.wardrobe import Wardrobe, names_of, read_loras
 from vivant.engines.diffusion.wiring import guidance_embedding, size_ids
 from vivant.engines.diffusion.wishes import Wishes, wishes_of
@@ -63,6 +63,8 @@ class DiffusionStudent:
         height, width = self._picture.shape[1:3]
         self.size_px: tuple[int, int] = (width, height)
         self._noise = SeededNoise(self._code.shape)
+        self._rows = np.zeros_like(self._given["code"])  # frames under way, where there are several at once
+        self._under_way = False
         self._likeness = Likeness(0.0)
         self._sampler, self._sigmas = self._facts.steps, self._facts.sigmas
         self._painted_for: object = None
@@ -102,7 +104,7 @@ class DiffusionStudent:
             "adapter_slots": slots.slots if slots else 0,
             "adapter_rank": slots.rank if slots else 0,
             "control": self._facts.control,
-            "delay_frames": 0,
+            "delay_frames": self._facts.batch - 1,
         }
 
     @property
@@ -121,6 +123,12 @@ class DiffusionStudent:
         wishes = wishes_of(controls)
         self._desk.wait(texts_of(wishes))
         self._mixer.follow(wishes)
+
+    def forget(self) -> None:
+        """Take the next frame as the first: nothing is fed back, left out or under way."""
+        self._likeness.forget()
+        self._under_way = False
+        self._painted = self._drawn = 0
 
     def encode(self, pixels: U8) -> Latent:
         """`pixels` u8 (H, W, 3) sRGB at the student's size -> the clean latent of the frame."""
@@ -198,18 +206,28 @@ class DiffusionStudent:
                 return noise.step(wishes.seed, index)
             return noise.start((wishes.seed, wishes.seed_b), wishes.seed_blend, wishes.turn_s, time_s)
 
-        return img2img(self._model, clean, steps, ADVANCE[self._facts.sampler.kind], drawn)
+        advance = ADVANCE[self._facts.sampler.kind]
+        if self._facts.batch == 1:
+            return img2img(self._model, clean, steps, advance, drawn)
+        if not self._under_way:
+            for row, step in zip(self._rows, steps, strict=True):
+                row[...] = clean[0] + drawn(0)[0] * np.float32(step.sigma)
+            self._under_way = True
+        return stream(self._model, self._rows, clean, steps, advance, drawn)
 
     def _steps(self, wishes: Wishes) -> tuple[Step, ...]:
         """The steps of a frame; none at a strength so low that there is no timestep below it."""
-        asked = min(max(wishes.steps, 1), MOST_STEPS)
+        batch = self._facts.batch
+        asked = batch if batch > 1 else min(max(wishes.steps, 1), MOST_STEPS)
         fit = most_steps(self._sampler, len(self._sigmas), asked, wishes.strength)
-        return schedule(self._sampler, self._sigmas, fit, wishes.strength) if fit else ()
+        if not fit or fit < batch:
+            return ()
+        return schedule(self._sampler, self._sigmas, fit, wishes.strength)
 
-    def _model(self, x: F32, sigma: float) -> F32:
+    def _model(self, x: F32, sigma: float | Sequence[float]) -> F32:
         given = self._given
         np.copyto(given["code"], x)
-        given["sigma"][0, 0] = sigma
+        given["sigma"][:, 0] = sigma
         for part in ("control", "denoise"):
             engine = self._engines.get(part)
             if engine is not None:

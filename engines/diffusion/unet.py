@@ -145,15 +145,19 @@ class Denoise(nn.Module):
             clean = out
         if self.wiring.boundary is None:
             return clean
-        scaled = timestep * self.wiring.boundary
+        scaled = timestep[:, None, None, None] * self.wiring.boundary
         length = (scaled * scaled + BOUNDARY_SIGMA**2).sqrt()
         return clean * (scaled / length) + (code / root) * (BOUNDARY_SIGMA / length) ** 2
 
     def _predict(self, x: Tensor, timestep: Tensor, given: Mapping[str, Tensor]) -> Tensor:
-        prompt = given["prompt"]
+        many = len(x)  # frames under way at once, all with one prompt
+        prompt = given["prompt"].expand(many, -1, -1)
         added: dict[str, Any] = {}
         if self.wiring.pooled:
-            added = {"text_embeds": given["pooled"], "time_ids": given["size_ids"]}
+            added = {
+                "text_embeds": given["pooled"].expand(many, -1),
+                "time_ids": given["size_ids"].expand(many, -1),
+            }
         if self.wiring.image:
             added["image_embeds"] = [given["image"]]
             set_image_scale(self.unet, given["image_scale"][0])
@@ -167,7 +171,7 @@ class Denoise(nn.Module):
                 added["image_embeds"] = [torch.cat([torch.zeros_like(given["image"]), given["image"]])]
         more: dict[str, Any] = {}
         if self.wiring.guidance:
-            more["timestep_cond"] = given["guidance"]
+            more["timestep_cond"] = given["guidance"].expand(many, -1)
         more |= self._control(x, timestep, prompt, added, given)
         out: Tensor = self.unet(
             x, timestep, prompt, added_cond_kwargs=added or None, return_dict=False, **more
