@@ -207,6 +207,7 @@ def facts(path: Path, looked_at: Choice, backend: str, reason: str, job: Job) ->
         "backend_reason": reason,
         "precision": student.ran_precision,
         "threads": job.threads,
+        "step_ms": path.step_ms,
         "student": dict(student.facts),
         "adapters": dict(student.adapters),
     }

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from vivant.engines.machine import cores, machine, versions
+from vivant.engines.student import find
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.frames import Controls, MonotonicClock
@@ -25,7 +26,7 @@ from vivant.runtime.record import Recorder
 from vivant.runtime.render import Job, render
 from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
-from vivant.runtime.supervise import RenderProcess
+from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
 from vivant.runtime.triggers.running import LogLines, Triggers
 
@@ -92,7 +93,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             first,
             scene.adapters,
         )
-        process = RenderProcess(context, render, job, lanes, clock)
+        graphs = find(scene.student).glob("*.onnx*")
+        process = RenderProcess(context, render, job, lanes, clock, start_limit_s(graphs))
         osc = OscDoor.of(scene, clock)
         if osc is not None:
             open_parts.callback(osc.close)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Final
 
 from vivant.runtime.exchange import Lanes
@@ -21,10 +22,19 @@ from vivant.runtime.frames import STAGES, Clock, VivantError
 LOG = logging.getLogger("vivant.supervise")
 
 START_LIMIT_S: Final = 90.0  # compiling a student for the first time takes long; a silent one does not
+START_S_A_GIGABYTE: Final = 120.0  # besides: a student of gigabytes is read, checked, widened and compiled
 SILENT_LIMIT_S: Final = 2.0
+SLOWEST: Final = 12.0  # times one denoising step at the start: four steps, on a machine three times as busy
 BACK_OFF_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
 HEALTHY_AFTER_S: Final = 30.0  # a process that lived this long starts the back-off anew
 STOP_WAIT_S: Final = 3.0
+
+
+def start_limit_s(files: Iterable[Path]) -> float:
+    """How long a render process may take to get ready with a student of these files."""
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    return START_LIMIT_S + START_S_A_GIGABYTE * size / 1e9
+
 
 RENDER, PRESENT, STAGE = 0, 1, 2  # cells of Lanes.pulse
 
@@ -54,8 +64,10 @@ class RenderProcess:
         job: Any,
         lanes: Lanes,
         clock: Clock,
+        start_limit_s: float = START_LIMIT_S,
     ) -> None:
         self._context, self._body, self.job = context, body, job
+        self._start_limit_s = start_limit_s
         self._lanes, self._clock = lanes, clock
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
@@ -84,11 +96,13 @@ class RenderProcess:
         self._line = ours
         self._started_ns = self._clock.now_ns()
 
-    def wait_until_ready(self, limit_s: float = START_LIMIT_S) -> Hello:
+    def wait_until_ready(self) -> Hello:
         """Before the show: wait for the first Hello. Raises VivantError with the child's own words."""
         assert self._line is not None
-        if not self._line.poll(limit_s):
-            raise VivantError(f"the render process said nothing for {limit_s:.0f} s; see its log lines above")
+        if not self._line.poll(self._start_limit_s):
+            raise VivantError(
+                f"the render process said nothing for {self._start_limit_s:.0f} s; see its log lines above"
+            )
         self._listen()
         if self.hello is None:
             raise VivantError("the render process ended before it could render; see its log lines above")
@@ -130,10 +144,14 @@ class RenderProcess:
         beat_ns = int(self._lanes.pulse[RENDER])
         if self.hello is None or beat_ns == 0:
             waited_s = (now_ns - self._started_ns) / 1e9
-            return "did not get ready" if waited_s > START_LIMIT_S else ""
+            return "did not get ready" if waited_s > self._start_limit_s else ""
         silent_s = (now_ns - beat_ns) / 1e9
         stage = STAGES[int(self._lanes.pulse[STAGE]) % len(STAGES)]
-        return f"silent for {silent_s:.1f} s in stage {stage}" if silent_s > SILENT_LIMIT_S else ""
+        return f"silent for {silent_s:.1f} s in stage {stage}" if silent_s > self._silent_limit_s() else ""
+
+    def _silent_limit_s(self) -> float:
+        """How long a stage may take: a student that takes seconds for a step is not silent, it is slow."""
+        return max(SILENT_LIMIT_S, SLOWEST * float(self.facts.get("step_ms", 0.0)) / 1e3)
 
     def _give_up(self, trouble: str, now_ns: int) -> None:
         lived_s = (now_ns - self._started_ns) / 1e9

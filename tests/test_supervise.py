@@ -8,12 +8,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
 from vivant.runtime.exchange import Lanes, make_lanes
 from vivant.runtime.frames import MonotonicClock, VivantError
-from vivant.runtime.supervise import RENDER, Hello, RenderProcess
+from vivant.runtime.supervise import RENDER, START_LIMIT_S, Hello, RenderProcess, start_limit_s
 
 CONTEXT = mp.get_context("spawn")
 
@@ -75,6 +76,28 @@ def test_a_silent_child_is_killed_and_replaced(
     process.wait_until_ready()
     first = process.pid
     assert poll_until(process, lambda: process.pid not in (None, first))
+
+
+def test_a_student_that_takes_seconds_for_a_step_is_slow_and_not_silent(
+    start: Callable[[str], RenderProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivant.runtime.supervise.SILENT_LIMIT_S", 0.05)
+    process = start("mute")
+    process.wait_until_ready()
+    process.facts = {"step_ms": 1000.0}
+    assert process._silent_limit_s() == 12.0
+    first = process.pid
+    assert not poll_until(process, lambda: process.pid != first, limit_s=0.3)
+    process.facts = {"step_ms": 1.0}
+    assert poll_until(process, lambda: process.pid not in (None, first))
+
+
+def test_a_student_of_gigabytes_has_longer_to_get_ready(tmp_path: Path) -> None:
+    graph = tmp_path / "denoise.float.onnx"
+    with graph.open("wb") as file:
+        file.truncate(2_000_000_000)  # sparse: it takes no room
+    assert start_limit_s([]) == START_LIMIT_S
+    assert start_limit_s([graph, tmp_path / "nobody.onnx"]) == START_LIMIT_S + 240.0
 
 
 def test_back_off_grows_for_a_child_that_dies_at_once(start: Callable[[str], RenderProcess]) -> None:
