@@ -72,6 +72,8 @@ def calibrate(
             external_data_location="prepared.data" if large else None,
         )
         model = onnx.load(prepared)
+    for node in model.graph.node:
+        node.name = name_of(node)
     seen = onnx.ModelProto()
     seen.CopyFrom(model)
     ranged = {"Relu", *kinds}
@@ -101,6 +103,11 @@ def calibrate(
     lows, highs = ({n: f(m[n][i] for m in means) for n in wanted} for i, f in ((0, min), (1, max)))
     ranges = {name: (float(lows[name]), float(highs[name])) for name in wanted}
     return Calibrated(model, ranges, {name: np.mean(seen_means, 0) for name, seen_means in channels.items()})
+
+
+def name_of(node: Any) -> str:  # onnx.NodeProto
+    """A node's name; that of its output where an exporter gave it none."""
+    return str(node.name or node.output[0])
 
 
 def _of(session: Any, inputs: Mapping[str, Array], names: Sequence[str]) -> list[Array]:

@@ -17,6 +17,7 @@ from vivant.engines.builder.step import Shelf, Watch
 from vivant.engines.builder.work import read_rows
 from vivant.engines.contract import Part
 
+ANEW = "none, as ranges that are taken anew are enough"
 ATTEMPTS = 5  # at keeping enough layers in float
 
 
@@ -115,5 +116,5 @@ def _unlike(order: Order, bad: Sequence[Row], least: Threshold) -> str:
 
 
 def _advice(kept: Kept) -> str:
-    lines = [f"  {part}: {', '.join(names)}" for part, names in kept.items() if names]
+    lines = [f"  {part}: {', '.join(names) or ANEW}" for part, names in kept.items()]
     return "\n".join(["Keep these layers in float, which --fix does:", *lines])

@@ -12,7 +12,7 @@ from vivant.engines.builder.errors import BuildError
 from vivant.engines.builder.int8 import KINDS
 from vivant.engines.card import Card, data_file
 from vivant.engines.contract import Part
-from vivant.engines.quantize import save
+from vivant.engines.quantize import name_of, save
 from vivant.engines.specs import check_names, tensor_specs
 
 ROWS = {"adapter_down": 0, "adapter_up": 0, "adapter_scale": 1}
@@ -115,7 +115,7 @@ def layers_of(path: Path) -> dict[str, str]:
     source = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     words = {TensorProto.INT8: "INT8", TensorProto.UINT8: "INT8", TensorProto.FLOAT16: "FP16"}
     return {
-        node.name: words.get(stored[weight], "float")
+        name_of(node): words.get(stored[weight], "float")
         for node in graph.node
         if node.op_type in KINDS and (weight := source.get(node.input[1], node.input[1])) in stored
     }

@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from vivant.engines.quantize import LINEAR, Calibrated, quantize, save
+from vivant.engines.quantize import LINEAR, Calibrated, name_of, quantize, save
 from vivant.runtime.frames import Array
 
 KINDS = ("Conv", *LINEAR)
@@ -36,8 +36,8 @@ def pattern_of(int8_onnx: Path) -> Pattern:
     dequantized = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     rounded = {node.input[0] for node in graph.node if node.op_type == "QuantizeLinear"}
     layers = [node for node in graph.node if node.op_type in KINDS and node.input[1] in dequantized]
-    whole = [node.name for node in layers if node.output[0] not in rounded]
-    return Pattern(tuple(node.name for node in layers), tuple(whole))
+    whole = [name_of(node) for node in layers if node.output[0] not in rounded]
+    return Pattern(tuple(name_of(node) for node in layers), tuple(whole))
 
 
 def every_layer(calibrated: Calibrated) -> Pattern:

@@ -11,7 +11,7 @@ from vivant.engines.buildable import Share
 from vivant.engines.builder.compare import Row, Threshold, compared, cosine_of, worst
 from vivant.engines.builder.int8 import KINDS, Pattern, write_int8
 from vivant.engines.card import data_file
-from vivant.engines.quantize import Calibrated
+from vivant.engines.quantize import Calibrated, name_of
 from vivant.runtime.frames import Array
 
 MOST_GROUPS = 48  # more layers than this are looked at by blocks
@@ -141,6 +141,6 @@ def _seen_inside(path: Path) -> tuple[bytes, dict[str, str]]:
 
     model = onnx.load(path)
     own = {one.name for one in model.graph.output}
-    made = {node.name: node.output[0] for node in model.graph.node if node.op_type in KINDS}
+    made = {name_of(node): node.output[0] for node in model.graph.node if node.op_type in KINDS}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made.values() if name not in own)
     return model.SerializeToString(), made

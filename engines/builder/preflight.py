@@ -25,8 +25,7 @@ from vivant.engines.student import shipped
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 WORDS: Final[Mapping[str, str]] = {"float": "fp32", "half": "fp16"}  # what people call precisions
 TOOLS: Final = ("onnx", "polygraphy", "onnx_graphsurgeon")
-MODEL_WORDS: Final[Mapping[str, str]] = {"float": "fp32", "half": "fp16"}  # what people call precisions
-TOOLS: Final = ("torch", "diffusers", "transformers")
+MODEL_TOOLS: Final = ("torch", "diffusers", "transformers")
 STEP: Final = 8  # of a model's picture; how deep its network goes may ask for more
 LEAST_DISK: Final = 300_000_000  # bytes beside what the model needs
 LEAST_MEMORY: Final = 700_000_000
