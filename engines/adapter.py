@@ -17,12 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vivant.engines.card import Card, Name
 from vivant.engines.contract import EngineError, Part
+from vivant.engines.hangers import Hangers
 from vivant.engines.slots import RECIPES
 from vivant.runtime.frames import F32, Controls
 
 SHIPPED = Path(__file__).parent / "adapters"
 ADAPTED: tuple[Part, ...] = ("denoise", "decode")
 PREFIX = "base_model.model."
+LARGEST = 1e3  # of a trained pair's values are below ten; 0 times an overflow would be no number
 
 
 class AdapterInfo(BaseModel):
@@ -157,6 +159,8 @@ def _problems(info: AdapterInfo, tensors: Mapping[str, F32], card: Card) -> list
             found.append(f"  {name}: shape {tensor.shape}, and {known[name]} is needed")
         elif not np.isfinite(tensor).all():
             found.append(f"  {name}: holds NaN or infinity")
+        elif np.abs(tensor).max(initial=0.0) > LARGEST:
+            found.append(f"  {name}: holds values above {LARGEST:g}, which no training leaves behind")
     if not tensors:
         found.append("  it holds no layer at all")
     return found
@@ -178,15 +182,15 @@ class Slots:
 class Wardrobe:
     """The slots of one student, and which adapter hangs in which. One thread.
 
-    `wear` takes scales by name and hands them to the slots: an adapter keeps its slot while it is worn, the
-    heaviest ones are worn when there are more than slots. Filling a slot copies some ten kilobytes.
+    `wear` takes scales by name and hands them to the slots. Filling a slot copies some ten kilobytes.
     """
 
     def __init__(self, card: Card, adapters: Iterable[Adapter]) -> None:
         self.adapters = {adapter.info.name: adapter for adapter in adapters}
         self.parts: dict[Part, Slots] = {}
         count = card.adapters.slots if card.adapters else 0
-        self._names: list[str | None] = [None] * count
+        self._hangers = Hangers(count, self._fill)
+        self._scales = np.zeros(count, np.float32)
         if card.adapters is not None:
             rank = self._rank = card.adapters.rank
             for part in ADAPTED:
@@ -197,26 +201,18 @@ class Wardrobe:
                 )
 
     def wear(self, scales: Mapping[str, float]) -> dict[str, float]:
-        """The adapters that are worn now and their scales in [0, 1]; names it does not know count for
-        nothing."""
-        asked = {
-            name: min(max(float(s), 0.0), 1.0)
-            for name, s in scales.items()
-            if name in self.adapters and s > 0
-        }
-        worn = dict(sorted(asked.items(), key=lambda item: -item[1])[: len(self._names)])
-        for slot, name in enumerate(self._names):
-            if name not in worn:
-                self._names[slot] = None
-        for name in worn:
-            if name not in self._names:
-                self._fill(self._names.index(None), name)
+        """The adapters that are worn now and their scales in [0, 1], as Hangers.wear."""
+        worn = self._hangers.wear(scales, self.adapters, self._scales)
         for slots in self.parts.values():
-            slots.scale[0] = [worn.get(name, 0.0) if name else 0.0 for name in self._names]
+            slots.scale[0] = self._scales
         return worn
 
+    def add(self, adapter: Adapter) -> None:
+        """One more that can be worn, between two frames; it takes the place of another of its name."""
+        self.adapters[adapter.info.name] = adapter
+        self._hangers.renew(adapter.info.name)
+
     def _fill(self, slot: int, name: str) -> None:
-        self._names[slot] = name
         adapter = self.adapters[name]
         first, rank = slot * self._rank, adapter.info.rank
         for part, slots in self.parts.items():

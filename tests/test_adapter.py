@@ -152,6 +152,7 @@ def spoilt(number: float) -> Callable[[Tensors], Tensors]:
         ({"rank": 1}, lambda _: tensors_of(2), r"shape \(2, 4\), and \(1, 4\) is needed"),
         ({}, spoilt(np.nan), "holds NaN or infinity"),
         ({}, spoilt(np.inf), "holds NaN or infinity"),
+        ({}, spoilt(1e5), "values above 1000"),
         ({}, lambda _: {}, "it holds no layer at all"),
         ({}, without("decode.stained.lora_B"), "decode.stained: only one of lora_A and lora_B is there"),
     ],
@@ -277,16 +278,24 @@ def test_at_first_nothing_is_worn(wardrobe: Wardrobe) -> None:
         assert not any(array.any() for array in wardrobe.parts[part].inputs().values())
 
 
-def test_an_adapter_keeps_its_slot_while_it_is_worn(wardrobe: Wardrobe) -> None:
+def test_slots_are_filled_by_name_whatever_was_worn_before(wardrobe: Wardrobe) -> None:
     wardrobe.wear({"a": 1.0})
     assert held(wardrobe) == ["a", None]
     wardrobe.wear({"b": 0.8, "a": 0.1})
     assert held(wardrobe) == ["a", "b"]
     np.testing.assert_allclose(wardrobe.parts["decode"].scale, [[0.1, 0.8]])
     wardrobe.wear({"b": 0.2})
-    assert held(wardrobe) == [None, "b"]
+    assert held(wardrobe) == ["b", None]
     wardrobe.wear({"c": 1.0, "b": 0.2})
-    assert held(wardrobe) == ["c", "b"]
+    assert held(wardrobe) == ["b", "c"]
+
+
+def test_an_adapter_that_is_replaced_while_it_is_worn_hangs_anew(wardrobe: Wardrobe) -> None:
+    wardrobe.wear({"a": 1.0})
+    other = adapter_of("a", seed=77)
+    wardrobe.add(other)
+    wardrobe.wear({"a": 1.0})
+    assert np.array_equal(wardrobe.parts["decode"].down[:RANK], other.down["decode"])
 
 
 def test_the_heaviest_are_worn_when_there_are_more_than_slots(wardrobe: Wardrobe) -> None:
@@ -477,6 +486,21 @@ def test_putting_adapters_on_and_off_leaves_no_trace(
             painted(student, scales)
         assert np.array_equal(painted(student, {"dusk": 1.0})[1], dusk[1])
         assert np.array_equal(painted(student, {})[1], bare[1])
+
+
+@pytest.mark.parametrize("backend", [name for name in ("openvino", "onnxruntime") if usable()[name].usable])
+@pytest.mark.parametrize("precision", ["float", "int8"])
+def test_a_picture_is_the_same_to_the_last_bit_after_any_swaps(
+    folder: Path, files: list[Path], backend: str, precision: str
+) -> None:
+    rng = np.random.default_rng(4)
+    with Student.load(folder, backend, precision, SIZE, 1, files) as student:  # type: ignore[arg-type]
+        looks = [{"dusk": 1.0}, {"dawn": 1.0}, {"noon": 0.6}, {"dusk": 0.4, "noon": 0.6}, {}]
+        first = [painted(student, scales)[1] for scales in looks]
+        for step in rng.integers(0, len(looks), 60):
+            between = {name: float(rng.random()) for name in ("dusk", "dawn", "noon") if rng.random() < 0.6}
+            painted(student, between)
+            assert np.array_equal(painted(student, looks[step])[1], first[step])
 
 
 def test_a_compiled_engine_is_kept_with_how_many_adapters_it_takes(

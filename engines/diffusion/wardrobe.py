@@ -11,6 +11,7 @@ from vivant.engines.contract import EngineError
 from vivant.engines.diffusion.bank import Bank
 from vivant.engines.diffusion.facts import Facts
 from vivant.engines.diffusion.lora import Lora, read_lora
+from vivant.engines.hangers import Hangers
 from vivant.runtime.frames import F32
 
 LOG = logging.getLogger(__name__)
@@ -49,32 +50,29 @@ def read_loras(facts: Facts, name: str, files: Iterable[Path]) -> dict[str, Lora
 class Wardrobe:
     """The slots of one student, and which adapter hangs in which. One thread.
 
-    An adapter keeps its slot while it is worn; the heaviest are worn when there are more than slots. To hang
-    one is one copy of its row.
+    To hang one is one copy of its row.
     """
 
     def __init__(self, facts: Facts, loras: Mapping[str, Lora]) -> None:
-        self.loras = loras
+        self.loras = dict(loras)
         self._bank = Bank(facts.adapters.layout) if facts.adapters is not None else None
-        self._names: list[str | None] = [None] * (facts.adapters.slots if facts.adapters else 0)
+        self._hangers = Hangers(facts.adapters.slots if facts.adapters else 0, self._hang)
 
     def inputs(self) -> dict[str, F32]:
         """By the names that the graph gives them; they stay where they are."""
         return {} if self._bank is None else self._bank.inputs()
 
     def wear(self, scales: Mapping[str, float]) -> dict[str, float]:
-        """The adapters that are worn now and their scales in [0, 1]; names it does not know count for
-        nothing."""
+        """The adapters that are worn now and their scales in [0, 1], as Hangers.wear."""
         if self._bank is None:
             return {}
-        known = {name: min(max(float(s), 0.0), 1.0) for name, s in scales.items() if name in self.loras}
-        asked = {name: scale for name, scale in known.items() if scale > 0.0}
-        worn = dict(sorted(asked.items(), key=lambda item: -item[1])[: len(self._names)])
-        self._names = [name if name in worn else None for name in self._names]
-        for name in worn:
-            if name not in self._names:
-                slot = self._names.index(None)
-                self._bank.hang(slot, self.loras[name].row)
-                self._names[slot] = name
-        self._bank.scale[0] = [worn.get(name, 0.0) if name else 0.0 for name in self._names]
-        return worn
+        return self._hangers.wear(scales, self.loras, self._bank.scale[0])
+
+    def add(self, name: str, lora: Lora) -> None:
+        """One more that can be worn, between two frames; it takes the place of another of its name."""
+        self.loras[name] = lora
+        self._hangers.renew(name)
+
+    def _hang(self, slot: int, name: str) -> None:
+        assert self._bank is not None
+        self._bank.hang(slot, self.loras[name].row)
