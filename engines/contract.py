@@ -60,11 +60,24 @@ class GraphSource:
 @dataclass(frozen=True, slots=True)
 class Wearable:
     """An adapter that a student may wear: its file, one line on it, and whether it is a medium of its own
-    (`alone`) or goes with every style."""
+    (`alone`) or goes with every style. `license` is empty where the file states none."""
 
     path: Path
     summary: str
     alone: bool
+    rank: int = 0
+    license: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An adapter that was read, checked and packed for a student's slots, to be hung between two frames.
+    `recipe` names the planes that it paints with, if it has its own; `content` is for the student alone."""
+
+    name: str
+    hash: str
+    recipe: str | None
+    content: Any  # of the kind that made it
 
 
 class Engine(Protocol):
@@ -115,6 +128,12 @@ class LoadedStudent(Protocol):
     def prepare(self, controls: Controls) -> None:
         """Everything that `controls` ask for and that takes long, before the first frame. Raises
         EngineError."""
+
+    def fitted(self, path: Path) -> Fitted:
+        """Reads and checks an adapter; on any thread, and it may take long. Raises EngineError."""
+
+    def hang(self, fitted: Fitted) -> None:
+        """One more adapter that can be worn from the next frame on, or another of the same name."""
 
     def forget(self) -> None:
         """Take the next frame as the first: nothing of those before is in it."""

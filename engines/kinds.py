@@ -25,6 +25,9 @@ class StudentKind(Protocol):
         """The adapters that a student may wear by name: those that come with vivant, and `more`. Raises
         EngineError for a file that does not fit."""
 
+    def inspect(self, card: Card, path: Path) -> tuple[str, Wearable]:
+        """Reads and checks one adapter file in full: its name and what it is. Raises EngineError."""
+
     def load(
         self,
         folder: Path,

@@ -12,9 +12,18 @@ from typing import Any, Self
 import numpy as np
 
 from vivant.engines import registry
-from vivant.engines.adapter import ADAPTED, Adapter, Wardrobe, dressed, read_adapter, read_info, wearable
+from vivant.engines.adapter import (
+    ADAPTED,
+    Adapter,
+    AdapterInfo,
+    Wardrobe,
+    dressed,
+    read_adapter,
+    read_info,
+    wearable,
+)
 from vivant.engines.card import CARD, Card
-from vivant.engines.contract import PARTS, Engine, EngineError, Part, Precision, Wearable
+from vivant.engines.contract import PARTS, Engine, EngineError, Fitted, Part, Precision, Wearable
 from vivant.engines.loading import buffers, load_engines
 from vivant.engines.slots import LAYOUT
 from vivant.runtime.frames import EMPTY, F32, U8, Controls, Latent
@@ -140,6 +149,19 @@ class Student:
 
     def forget(self) -> None:
         """It remembers nothing from frame to frame."""
+
+    def fitted(self, path: Path) -> Fitted:
+        """As LoadedStudent.fitted."""
+        adapter = read_adapter(path, self.card)
+        if adapter.info.name in self.card.styles:
+            raise EngineError(
+                f"{path} is named '{adapter.info.name}', and so is a style of {self.card.name}. Rename it"
+            )
+        return Fitted(adapter.info.name, adapter.hash, adapter.info.recipe, adapter)
+
+    def hang(self, fitted: Fitted) -> None:
+        """As LoadedStudent.hang."""
+        self.wardrobe.add(fitted.content)
 
     @property
     def hash(self) -> str:
@@ -293,5 +315,14 @@ def load(
 
 def wardrobe(card: Card, more: Iterable[Path] = ()) -> dict[str, Wearable]:
     """As vivant.engines.kinds.StudentKind."""
-    infos = {path: read_info(path) for path in wearable(card, more).values()}
-    return {one.name: Wearable(path, one.summary, one.host is not None) for path, one in infos.items()}
+    return {name: _worn(path, read_info(path)) for name, path in wearable(card, more).items()}
+
+
+def inspect(card: Card, path: Path) -> tuple[str, Wearable]:
+    """As vivant.engines.kinds.StudentKind."""
+    info = read_adapter(path, card).info
+    return info.name, _worn(path, info)
+
+
+def _worn(path: Path, info: AdapterInfo) -> Wearable:
+    return Wearable(path, info.summary, info.host is not None, info.rank, info.license)

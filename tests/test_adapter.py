@@ -27,6 +27,7 @@ from vivant.engines.adapter import (
 )
 from vivant.engines.card import Card
 from vivant.engines.contract import EngineError
+from vivant.engines.kinds import kind_of
 from vivant.engines.registry import usable
 from vivant.engines.student import Student, find
 from vivant.runtime.frames import F32, U8, Controls
@@ -574,3 +575,34 @@ def test_an_adapter_trained_upon_other_weights_is_refused(tmp_path: Path) -> Non
     wrong = write_tiny_adapter(tmp_path / "wrong.safetensors", card, upon="0" * 64)
     with pytest.raises(EngineError, match="other weights of house; train it again"):
         read_adapter(wrong, card)
+
+
+def test_an_adapter_is_fitted_beside_the_show_and_paints_once_it_hangs(
+    folder: Path, files: list[Path]
+) -> None:
+    with Student.load(folder, "onnxruntime", "float", SIZE, 1, files) as student:
+        wanted = painted(student, {"noon": 0.8})[1]
+    with Student.load(folder, "onnxruntime", "float", SIZE, 1, files[:2]) as student:
+        bare = painted(student, {"noon": 0.8})[1]
+        assert np.array_equal(bare, painted(student, {})[1])
+        fitted = student.fitted(files[2])
+        assert fitted.name == "noon" and np.array_equal(painted(student, {"noon": 0.8})[1], bare)
+        student.hang(fitted)
+        assert np.array_equal(painted(student, {"noon": 0.8})[1], wanted)
+        assert student.adapters["noon"] == fitted.hash
+
+
+def test_an_adapter_may_not_have_the_name_of_a_style(folder: Path, tmp_path: Path) -> None:
+    named_as_a_style = write(tmp_path / "x.safetensors", info_of("ink"))
+    with (
+        Student.load(folder, "onnxruntime", "float", SIZE, 1) as student,
+        pytest.raises(EngineError, match="and so is a style of tiny"),
+    ):
+        student.fitted(named_as_a_style)
+
+
+def test_a_file_is_inspected_as_what_it_is(card: Card, tmp_path: Path) -> None:
+    name, worn = kind_of(card).inspect(card, write(tmp_path / "x.safetensors", info_of(host="ink")))
+    assert (name, worn.alone, worn.rank, worn.license) == ("dusk", True, 2, "Apache-2.0")
+    with pytest.raises(EngineError, match="can be read"):
+        kind_of(card).inspect(card, tmp_path / "nowhere.safetensors")

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from vivant.engines.adapter_file import license_of
 from vivant.engines.contract import EngineError
 from vivant.engines.diffusion.bank import Layout, Pair, Site, finite, reduced
 from vivant.engines.diffusion.lora_names import by_flat_name, flat
@@ -46,6 +47,7 @@ _REFUSED = {
     "diff": "it holds whole differences, not low-rank pairs",
     "lora_bias": "biases have no slot",
 }
+LARGEST = 1e3  # of a trained pair's values are below ten; 0 times an overflow would be no number
 _TEXT = re.compile(r"^(?:text_encoder(?P<diffusers>_\d)?\.|lora_te(?P<kohya>\d)?_)")
 
 
@@ -61,6 +63,7 @@ class Lora:
     lost: Mapping[str, float]
     text_layers: int
     hash: str
+    license: str = ""
 
 
 def read_lora(path: Path, layout: Layout, layers_per_block: int | None = 2, fit_rank: bool = False) -> Lora:
@@ -80,7 +83,10 @@ def read_lora(path: Path, layout: Layout, layers_per_block: int | None = 2, fit_
         )
     _refuse(path, problems)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Lora(path.stem, layout.pack(pairs), rank, lost, text_layers, digest)
+    row = layout.pack(pairs)
+    if float(np.abs(row).max(initial=0.0)) > LARGEST:
+        _refuse(path, [f"  it holds values above {LARGEST:g}, which no training leaves behind"])
+    return Lora(path.stem, row, rank, lost, text_layers, digest, license_of(path, metadata_of(path)))
 
 
 def read_pairs(path: Path, sites: Sequence[Site], layers_per_block: int | None = 2) -> dict[str, Pair]:
@@ -149,6 +155,17 @@ def opened(path: Path) -> tuple[dict[str, F32], dict[str, str]]:
         held = cast(Any, deserialize)(path.read_bytes())  # safetensors leaves it untyped
         return {name: _as_float(name, tensor) for name, tensor in held}, metadata
     except (OSError, SafetensorError, ValueError) as error:
+        raise EngineError(f"{path} is no safetensors file that can be read ({error})") from error
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """What a safetensors file says of itself. Raises EngineError."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}
+    except (OSError, SafetensorError) as error:
         raise EngineError(f"{path} is no safetensors file that can be read ({error})") from error
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vivant.engines import registry
 from vivant.engines.card import Card
-from vivant.engines.contract import Engine, EngineError, Part, Precision, TensorSpec, Wearable
+from vivant.engines.contract import Engine, EngineError, Fitted, Part, Precision, TensorSpec, Wearable
 from vivant.engines.diffusion.desk import Desk, Mixer, PromptDesk, texts_of
 from vivant.engines.diffusion.embeddings import (
     embedding_of_nothing,
@@ -24,7 +24,7 @@ from vivant.engines.diffusion.noise import SeededNoise
 from vivant.engines.diffusion.prompts import Prompt
 from vivant.engines.diffusion.steady import Likeness, remembered
 from vivant.engines.diffusion.steps import ADVANCE, Step, img2img, most_steps, schedule, stream
-from vivant.engines.diffusion.wardrobe import Wardrobe, names_of, read_loras
+from vivant.engines.diffusion.wardrobe import Wardrobe, names_of, read_loras, read_one
 from vivant.engines.diffusion.wiring import guidance_embedding, size_ids
 from vivant.engines.diffusion.wishes import Wishes, wishes_of
 from vivant.engines.loading import buffers, load_engines
@@ -123,6 +123,16 @@ class DiffusionStudent:
         wishes = wishes_of(controls)
         self._desk.wait(texts_of(wishes))
         self._mixer.follow(wishes)
+
+    def fitted(self, path: Path) -> Fitted:
+        """As LoadedStudent.fitted."""
+        name, lora = read_one(self._facts, self.card.name, path)
+        return Fitted(name, lora.hash, None, lora)
+
+    def hang(self, fitted: Fitted) -> None:
+        """As LoadedStudent.hang."""
+        self.wardrobe.add(fitted.name, fitted.content)
+        self._painted_for = None
 
     def forget(self) -> None:
         """Take the next frame as the first: nothing is fed back, left out or under way."""
@@ -303,3 +313,9 @@ def wardrobe(card: Card, more: Iterable[Path] = ()) -> dict[str, Wearable]:
     files = names_of(more)
     read_loras(facts, card.name, files.values())
     return {name: Wearable(path, f"from {path.name}", False) for name, path in files.items()}
+
+
+def inspect(card: Card, path: Path) -> tuple[str, Wearable]:
+    """As vivant.engines.kinds.StudentKind."""
+    name, lora = read_one(facts_of(card), card.name, path)
+    return name, Wearable(path, f"from {path.name}", False, lora.rank, lora.license)

@@ -33,18 +33,22 @@ def names_of(files: Iterable[Path]) -> dict[str, Path]:
 
 def read_loras(facts: Facts, name: str, files: Iterable[Path]) -> dict[str, Lora]:
     """The adapters in `files` by name, for the slots of the student `name`. Raises EngineError."""
-    found = {}
-    for key, path in names_of(files).items():
-        if facts.adapters is None:
-            raise EngineError(f"{path}: student {name} takes no adapters. Build it with --adapter-slots 1")
-        found[key] = lora = read_lora(path, facts.adapters.layout, facts.layers)
-        if lora.text_layers:
-            LOG.warning(
-                "%s changes %d layers of text encoders too, which a slot cannot: prompts stay as they are",
-                path,
-                lora.text_layers,
-            )
-    return found
+    return {key: read_one(facts, name, path)[1] for key, path in names_of(files).items()}
+
+
+def read_one(facts: Facts, name: str, path: Path) -> tuple[str, Lora]:
+    """The adapter in `path` and its name, as read_loras."""
+    key = next(iter(names_of([path])))
+    if facts.adapters is None:
+        raise EngineError(f"{path}: student {name} takes no adapters. Build it with --adapter-slots 1")
+    lora = read_lora(path, facts.adapters.layout, facts.layers)
+    if lora.text_layers:
+        LOG.warning(
+            "%s changes %d layers of text encoders too, which a slot cannot: prompts stay as they are",
+            path,
+            lora.text_layers,
+        )
+    return key, lora
 
 
 class Wardrobe:
