@@ -43,6 +43,7 @@ class Envelope:
     """Holds a latent beyond the threshold. The score is 1 at the centre and 0.5 at the threshold."""
 
     name = "envelope"
+    softens = True
 
     def __init__(self, fitted: Fitted) -> None:
         self.fitted = fitted

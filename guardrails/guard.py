@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vivant.guardrails.envelope import Envelope, GuardFileError
+from vivant.guardrails.guard_file import GuardFile
 from vivant.guardrails.policy import Policy
 from vivant.guardrails.sanity import Sanity
 from vivant.runtime.frames import Clock, Controls, Judgement, Latent, MonotonicClock, Verdict
@@ -14,6 +15,7 @@ from vivant.runtime.frames import Clock, Controls, Judgement, Latent, MonotonicC
 log = logging.getLogger(__name__)
 
 LIMIT_MS = 30.0  # a whole frame's budget. Judging takes under 1 ms; two busy cores have delayed it by over 10
+NEAR = 0.05  # a score that is less is no matter of degree: such a latent is held, not softened
 BADNESS = {Judgement.PASS: 0, Judgement.SOFTEN: 1, Judgement.HOLD: 2, Judgement.BLANK: 3}
 
 
@@ -32,7 +34,11 @@ class Guard:
     ) -> None:
         self.closed = closed
         """Why every verdict is a HOLD; empty for a guard that judges."""
+        self.near = False
+        """Whether what was judged last was held for being a little too far out, by policies whose limit is a
+        matter of degree alone; drawn toward what was admitted, it may pass."""
         self._policies = tuple(policies)
+        self._soft = frozenset(policy.name for policy in policies if getattr(policy, "softens", False))
         self._clock = clock or MonotonicClock()
         self._limit_ns = round(limit_ms * 1e6)
         kinds = (*(judgement.name.lower() for judgement in Judgement), "error")
@@ -40,28 +46,48 @@ class Guard:
         self._counts |= {"guard.timeout": 0, "guard.closed": 0}
 
     @classmethod
-    def load(cls, path: Path, sha256: str, clock: Clock | None = None, limit_ms: float = LIMIT_MS) -> Guard:
-        """The guard of a student (Student.guard_file). Never raises: when the file is missing or not the
-        one that the card names, the guard is `closed`, and the log says why."""
+    def load(
+        cls,
+        path: Path,
+        sha256: str,
+        clock: Clock | None = None,
+        limit_ms: float = LIMIT_MS,
+        more: Sequence[Policy | GuardFile] = (),
+        student: str = "",
+    ) -> Guard:
+        """The guard of a student (Student.guard_file) of hash `student`, with `more` policies, or files of
+        such, after it. Never raises: when a file is missing, not the one that is meant or fitted to another
+        student, the guard is `closed`, and the log says why."""
         try:
-            return cls([Sanity(), Envelope.load(path, sha256)], clock, limit_ms)
+            own = [one.load(student) if isinstance(one, GuardFile) else one for one in more]
+            return cls([Sanity(), Envelope.load(path, sha256), *own], clock, limit_ms)
         except GuardFileError as error:
             log.error("the guard is closed, nothing will be shown: %s", error)
             return cls([], clock, limit_ms, closed=str(error))
+        except Exception as error:  # whatever a file makes its policy do, it must not admit
+            log.exception("the guard is closed, nothing will be shown")
+            return cls([], clock, limit_ms, closed=f"{type(error).__name__}: {error}")
 
     def judge(self, latent: Latent, controls: Controls) -> Verdict:
         """The worst verdict of the policies; a HOLD where there is any doubt."""
+        self.near = False
         if self.closed or not self._policies:
             self._counts["guard.closed"] += 1
             return Verdict(Judgement.HOLD, 0.0, self.closed or "the guard has no policy")
         start_ns = self._clock.now_ns()
         verdicts = [self._ask(policy, latent, controls) for policy in self._policies]
         worst = max(verdicts, key=lambda verdict: (BADNESS[verdict.judgement], -verdict.score))
+        refusing = {
+            policy.name
+            for policy, verdict in zip(self._policies, verdicts, strict=True)
+            if verdict.judgement is not Judgement.PASS
+        }
         took_ns = self._clock.now_ns() - start_ns
         if took_ns > self._limit_ns:
             self._counts["guard.timeout"] += 1
             if worst.judgement is not Judgement.BLANK:
                 return Verdict(Judgement.HOLD, 0.0, f"judging took {took_ns / 1e6:.1f} ms")
+        self.near = worst.score >= NEAR and bool(refusing) and refusing <= self._soft
         return worst
 
     @property

@@ -8,7 +8,12 @@ from vivant.runtime.frames import Controls, Latent, Verdict
 
 
 class Policy(Protocol):
-    """Judges a latent before it is decoded. It may raise; the guard turns that into a HOLD."""
+    """Judges a latent before it is decoded. It may raise; the guard turns that into a HOLD.
+
+    One that has `softens = True` draws a line through a matter of degree: what it holds, and scores above
+    vivant.guardrails.guard.NEAR, may be shown once it is drawn back across that line. Without the word a
+    policy's HOLD is final.
+    """
 
     name: str
 

@@ -14,7 +14,7 @@ from vivant.runtime.placing import Size
 
 USUAL_HZ: Final = 60.0  # where a display does not say, as virtual ones do not
 KEYS_KEPT: Final = 32
-NAMED_KEYS: Final = ("escape", "space", "enter", "tab", "backspace", "left", "right", "up", "down")
+NAMED_KEYS: Final = ("escape", "f9", "space", "enter", "tab", "backspace", "left", "right", "up", "down")
 
 
 def load_glfw() -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vivant.runtime.frames import Value
-from vivant.runtime.parameters import ADAPTER, CHOOSE, NORM, ROOT, Parameter
+from vivant.runtime.parameters import ADAPTER, CHOOSE, NORM, PANIC_RELEASE, ROOT, Parameter
 from vivant.runtime.problems import key_text, problem
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.reading import Path, address_of
@@ -134,7 +134,7 @@ def _act_trouble(act: Act, path: Path, tree: Tree) -> Iterator[str]:
         name = act.address.removeprefix(ADAPTER)
         near = difflib.get_close_matches(name, known, n=1)
         yield problem(at, name, f"unknown adapter; {_hint(near) or 'see: vivant parameters'}")
-    elif act.address.startswith((SIGNAL, TRIGGER, ENABLED)):
+    elif act.address.startswith((SIGNAL, TRIGGER, ENABLED, PANIC_RELEASE)):
         yield problem(at, act.address, "is for people and signals; triggers do not set it")
     elif parameter is None or parameter.read_only:
         value = 0.0 if act.to is None or isinstance(act.to, Pick) else act.to

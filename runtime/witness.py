@@ -1,0 +1,170 @@
+"""What the present loop tells the audit log. A stream is told of when it begins and then once a second.
+
+Every verdict other than PASS is accounted for: a line says how many it stands for (`count`), and those on
+pictures that newer ones passed over are told as such.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from vivant.runtime.audit import Audit
+from vivant.runtime.fallbacks import Step as Fallback
+from vivant.runtime.frames import Controls, Judgement, Picture, Value
+from vivant.runtime.ladder import Step as Rung
+from vivant.runtime.triggers.running import Firing
+
+AGAIN_NS: Final = 1_000_000_000
+NOT_PEOPLE: Final = ("triggers", "scene", "command line", "cycle")
+SHORT: Final = 12  # characters of a hash
+HALF: Final = 0.5  # the weight from which a style counts as worn
+NUMBERS: Final = re.compile(r"[\d.]+")
+
+
+@dataclass(slots=True)
+class Run:
+    """Verdicts of one kind that came one after the other and were not told yet."""
+
+    judgement: Judgement
+    kind: str  # the reason without its numbers
+    reason: str
+    count: int
+    lowest: float
+    told_ns: int
+
+
+class Witness:
+    """One thread: the present loop's. `facts` are those of the render process (its student, its adapters)."""
+
+    def __init__(self, audit: Audit, facts: Mapping[str, Any]) -> None:
+        self._audit = audit
+        self._facts = facts
+        self._run: Run | None = None
+        self._total = 0
+        self._worn: frozenset[str] | None = None
+        self._restarts = 0
+        self._rungs = 0
+        self._people: dict[tuple[str, str], tuple[Value, int, int]] = {}  # value, count untold, told_ns
+        self._now_ns = 0
+        self._shown: dict[str, Any] = {}
+        audit.note("start", **self._engine(), facts=dict(facts))
+
+    def verdict(self, picture: Picture, now_ns: int) -> None:
+        """Every picture that the lane brought, admitted or not."""
+        total = int(picture.counts.get("held", 0)) + int(picture.counts.get("softened", 0))
+        new = total - self._total if total >= self._total else total
+        self._total = total
+        verdict = picture.verdict
+        passed = verdict.judgement is Judgement.PASS
+        unseen = new if passed else new - 1
+        if unseen > 0:
+            self._audit.note(
+                "verdict", judgement="unseen", count=unseen, reason="passed over by newer pictures"
+            )
+        if passed:
+            self._end_run()
+            return
+        kind = NUMBERS.sub("#", verdict.reason)
+        run = self._run
+        if run is None or run.judgement is not verdict.judgement or run.kind != kind:
+            self._end_run()
+            self._run = run = Run(verdict.judgement, kind, verdict.reason, 0, 1.0, now_ns - AGAIN_NS)
+        run.count += 1
+        run.reason, run.lowest = verdict.reason, min(run.lowest, verdict.score)
+        if now_ns - run.told_ns >= AGAIN_NS:
+            self._tell(run, now_ns)
+
+    def heard(self, address: str, value: Value, source: str) -> None:
+        """As Tree.heard: what a person did."""
+        if source in NOT_PEOPLE:
+            return
+        _, count, told_ns = self._people.get((address, source), (value, 0, self._now_ns - AGAIN_NS))
+        self._people[address, source] = (value, count + 1, told_ns)
+
+    def refused(self, address: str, text: str, source: str, reason: str) -> None:
+        """Words that the prompt guard did not let through."""
+        self._audit.note("refused", address=address, text=text[:200], source=source, reason=reason)
+
+    def fired(self, firing: Firing) -> None:
+        """A hook of the triggers."""
+        self._audit.note(
+            "trigger", **{k: v for k, v in firing.record().items() if k not in ("wall_s", "what")}
+        )
+
+    def fell_back(self, step: Fallback) -> None:
+        """A fallback was brought about or let go of."""
+        self._audit.note("fallback", fallback=step.word, on=step.on)
+
+    def refresh(
+        self, now_ns: int, controls: Controls, restarts: int, trouble: str, rungs: tuple[Rung, ...]
+    ) -> None:
+        """Once a refresh, with what was asked for."""
+        self._now_ns = now_ns
+        worn = frozenset(
+            [name for name, weight in controls.styles.items() if weight >= HALF]
+            + [name for name, scale in controls.adapters.items() if scale > 0.0]
+        )
+        if worn != self._worn:
+            if self._worn is not None:
+                self._audit.note(
+                    "swap", taken_off=sorted(self._worn - worn), put_on=sorted(worn - self._worn)
+                )
+            self._worn = worn
+            self._shown = self._engine(controls)
+        if restarts != self._restarts:
+            self._restarts = restarts
+            self._audit.note("restart", restarts=restarts, reason=trouble, **self._engine())
+        for rung in rungs[self._rungs :]:
+            self._audit.note("ladder", **asdict(rung))
+        self._rungs = len(rungs)
+        if self._people:
+            self._tell_of_people(now_ns)
+
+    def end(self, report: Mapping[str, Any]) -> None:
+        """The show is over; `report` is what became of its frames."""
+        self._end_run()
+        self._tell_of_people(self._now_ns + AGAIN_NS)
+        self._audit.note("end", **report)
+
+    def _engine(self, controls: Controls | None = None) -> dict[str, Any]:
+        student = self._facts.get("student", {})
+        hashes = self._facts.get("adapters", {})
+        worn = (
+            {}
+            if controls is None
+            else {n: str(hashes.get(n, ""))[:SHORT] for n, s in controls.adapters.items() if s > 0}
+        )
+        return {
+            "student": f"{student.get('name', '')} {str(student.get('hash', ''))[:SHORT]}".strip(),
+            "backend": self._facts.get("backend", ""),
+            "adapters": worn,
+        }
+
+    def _tell(self, run: Run, now_ns: int) -> None:
+        self._audit.note(
+            "verdict",
+            judgement=run.judgement.name.lower(),
+            count=run.count,
+            score=round(run.lowest, 4),
+            reason=run.reason,
+            **self._shown,
+        )
+        run.count, run.lowest, run.told_ns = 0, 1.0, now_ns
+
+    def _end_run(self) -> None:
+        if self._run is not None and self._run.count:
+            self._tell(self._run, 0)
+        self._run = None
+
+    def _tell_of_people(self, now_ns: int) -> None:
+        for key, (value, count, told_ns) in tuple(self._people.items()):
+            if now_ns - told_ns < AGAIN_NS:
+                continue
+            if count:
+                self._audit.note("operator", address=key[0], source=key[1], value=value, count=count)
+                self._people[key] = (value, 0, now_ns)
+            else:
+                del self._people[key]
