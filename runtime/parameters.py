@@ -9,7 +9,8 @@ What an argument becomes, by the kind of the parameter:
 - choice: a name (a string), or its index as a whole number. A choice made of numbers, such as
   1 | 2, is chosen by the number itself, never by an index.
 - action: no argument, or one bool or number; 0 and F are the release of a button and do nothing.
-- text: a string of printable characters; one that is too long is `out_of_range`. It has no norm door.
+- text: a string of printable characters; one that is too long is `out_of_range`, one that the scene's word
+  guard does not let through is `denied`. It has no norm door.
 - A string is never read as a number, so that "0.5" for a float is `wrong_type`. NaN and Inf are `not_finite`.
 - A number that leaves the range by at most 1 % of the range is clamped, and counted; further out it is
   `out_of_range`. A difference that float32 alone explains is no clamping.
@@ -28,7 +29,9 @@ from typing import Final, Literal
 from vivant.runtime.frames import EMPTY, Value
 
 Kind = Literal["float", "int", "bool", "choice", "action", "text"]
-Reason = Literal["unknown_address", "wrong_type", "out_of_range", "not_finite", "read_only", "wrong_arity"]
+Reason = Literal[
+    "unknown_address", "wrong_type", "out_of_range", "not_finite", "read_only", "wrong_arity", "denied"
+]
 
 ROOT: Final = "/vivant/"
 STYLE: Final = "/vivant/style/"
@@ -39,6 +42,8 @@ CHOOSE: Final = "/vivant/style/choose"
 CYCLE_S: Final = "/vivant/style/cycle_s"
 FADE_S: Final = "/vivant/style/fade_s"
 RESET: Final = "/vivant/reset"
+PANIC: Final = "/vivant/panic"
+PANIC_RELEASE: Final = "/vivant/panic/release"
 NORM: Final = "/norm"
 HOUSE_STYLES: Final = ("oil", "ink", "watercolour", "stipple", "engraving", "mosaic", "glass", "coral")
 
@@ -249,7 +254,12 @@ def _student() -> tuple[Parameter, ...]:
 
 def _adapters(adapters: Mapping[str, AdapterSketch]) -> Iterator[Parameter]:
     for name, sketch in adapters.items():
-        yield Parameter(ADAPTER + name, "float", f"scale of the adapter {name}: {sketch.summary}")
+        yield adapter_parameter(name, sketch)
+
+
+def adapter_parameter(name: str, sketch: AdapterSketch) -> Parameter:
+    """The parameter of one adapter."""
+    return Parameter(ADAPTER + name, "float", f"scale of the adapter {name}: {sketch.summary}")
 
 
 def _styles(styles: tuple[str, ...], media: tuple[str, ...]) -> tuple[Parameter, ...]:
@@ -318,6 +328,8 @@ def _present() -> tuple[Parameter, ...]:
         ),
         Parameter(ROOT + "present/mirror", "bool", "left and right exchanged, as in a mirror", False),
         Parameter(ROOT + "present/blank", "bool", "the operator's black screen", False),
+        Parameter(PANIC, "action", "black at the next refresh, until panic/release and nothing else"),
+        Parameter(PANIC_RELEASE, "action", "the end of the panic; triggers cannot do it"),
         Parameter(RESET, "action", "every value back to what it was at the start of the show"),
     )
 
@@ -343,6 +355,7 @@ def _status() -> tuple[Parameter, ...]:
             choices=verdicts,
             read_only=True,
         ),
+        count("panic", "1 while an operator's panic holds the screen black"),
         count("size_px", "width of the student's picture, as the quality ladder chose it", "px"),
         count("presented", "pictures shown"),
         count("held", "pictures that the guard held back"),
@@ -352,5 +365,8 @@ def _status() -> tuple[Parameter, ...]:
         count("flash_engaged", "times the flash guard began to damp"),
         duration("intensity", "how much people have been doing lately, from 0 to 1", ""),
         count("triggered", "times that triggers fired"),
+        count("fallback", "which of the scene's fallbacks the guard has brought about; 0 is none"),
+        count("adapters", "adapters of the scene's own that can be worn"),
+        count("adapters_refused", "adapters that were refused or quarantined"),
         count("refused", "messages refused at the doors"),
     )
