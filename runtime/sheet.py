@@ -21,11 +21,19 @@ LABEL_PX: Final = 44
 LABEL_SCALE: Final = 4  # labels are drawn so much larger and brought down: small type stays even
 
 
-def contact_sheet(columns: Sequence[tuple[U8, U8]], path: Path, *, seconds: Sequence[float] = ()) -> None:
+def contact_sheet(
+    columns: Sequence[tuple[U8, U8]],
+    path: Path,
+    *,
+    seconds: Sequence[float] = (),
+    captions: Sequence[str] = (),
+) -> None:
     """Write a PNG of (input u8 (h, w, 3), output u8 (H, W, 3 or 4)) pairs: each input above its output,
-    labelled with `seconds` where given. Raises ValueError for no columns, VivantError for a bad path."""
+    labelled with `seconds` or `captions` where given. Raises ValueError for no columns, VivantError for a bad
+    path."""
     if not columns:
         raise ValueError("a contact sheet needs at least one column")
+    texts = captions or [f"{at_s:.1f} s" for at_s in seconds]
     cells = [(resized(above), resized(below)) for above, below in columns]
     above_px, below_px = (max(pair[row].shape[0] for pair in cells) for row in (0, 1))
     band_px = above_px + GUTTER_PX + below_px + LABEL_PX
@@ -37,8 +45,8 @@ def contact_sheet(columns: Sequence[tuple[U8, U8]], path: Path, *, seconds: Sequ
         middle = MARGIN_PX + index // ACROSS * (band_px + GUTTER_PX) + above_px
         lay(sheet, above, left, middle - above.shape[0])
         lay(sheet, below, left, middle + GUTTER_PX)
-        if index < len(seconds):
-            lay(sheet, label(f"{seconds[index]:.1f} s"), left, middle + GUTTER_PX + below_px)
+        if index < len(texts):
+            lay(sheet, label(texts[index]), left, middle + GUTTER_PX + below_px)
     picture_png(sheet, path)
 
 

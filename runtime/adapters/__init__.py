@@ -1,0 +1,5 @@
+"""Adapters that come and go while a show runs: found in folders, auditioned, hung between two frames, locked.
+
+`dresser` is a process of its own at the lowest priority: it watches, checks and auditions. `live` belongs to
+the present process: it hands what passed to the render process and lets the parameter tree grow.
+"""

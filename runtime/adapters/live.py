@@ -1,0 +1,229 @@
+"""In the present process: adapters that passed are handed to the render process and become parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from vivant.engines.adapter import SHIPPED
+from vivant.engines.adapter_file import sha256_of
+from vivant.runtime.adapters.dresser import DressJob, News, auditioning_backend, dress
+from vivant.runtime.adapters.fitting import Fit, Hung
+from vivant.runtime.adapters.found import worn_by
+from vivant.runtime.adapters.registry import Registry
+from vivant.runtime.frames import Clock, Controls, Value
+from vivant.runtime.parameters import ADAPTER, AdapterSketch, adapter_parameter
+from vivant.runtime.supervise import RenderProcess
+from vivant.runtime.tree import Tree
+
+if TYPE_CHECKING:
+    from vivant.runtime.scene import Scene
+
+LOG: Final = logging.getLogger("vivant.adapters")
+STATE: Final = "/vivant/adapters/state"  # OSC out: name, state, reason
+LOOK_NS: Final = 40_000_000  # between two looks at the dresser's line
+ANOTHER_NS: Final = 10_000_000_000  # a dresser that ended is started again so much later
+STOP_WAIT_S: Final = 2.0
+LONGEST_REASON: Final = 300  # characters that go out over OSC
+
+Tell = Callable[[str, Sequence[Value]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a show begins with: kept files of the adapters that passed before, and their hashes by name."""
+
+    files: tuple[str, ...] = ()
+    hashes: dict[str, str] = field(default_factory=dict)
+
+
+def opening(scene: Scene, registry: Registry, locked: frozenset[str] | None = None) -> Opening:
+    """The scene's own adapters that passed an audition by its student and guard; the others wait for theirs.
+    `locked` are the hashes that the scene's lock allows. Raises VivantError."""
+    card, worn, _ = worn_by(scene.student, scene.adapters)
+    guard = card.guard.sha256 if card.guard else ""
+    files, hashes = [], {}
+    for name, one in worn.items():
+        if one.path.parent == SHIPPED:
+            continue
+        digest = sha256_of(one.path)
+        record = registry.record(digest, card.hash, guard)
+        if record is None or not record.passed or (locked is not None and digest not in locked):
+            LOG.info("adapter %s is not worn yet: it waits for its audition", name)
+            continue
+        files.append(str(registry.keep(one.path)))
+        hashes[name] = digest
+    return Opening(tuple(files), hashes)
+
+
+class DresserProcess:
+    """One dresser after another. Only the present loop's thread calls it."""
+
+    def __init__(self, context: SpawnContext, job: DressJob, clock: Clock) -> None:
+        self._context, self._job, self._clock = context, job, clock
+        self._process: BaseProcess | None = None
+        self._line: Connection | None = None
+        self._again_ns = 0
+
+    def heard(self) -> list[News]:
+        """What it told since the last call; one that ended is started again after a while."""
+        if self._line is None:
+            if self._clock.now_ns() >= self._again_ns:
+                self._start()
+            return []
+        found: list[News] = []
+        try:
+            while self._line.poll(0):
+                said = self._line.recv()
+                if isinstance(said, News):
+                    found.append(said)
+        except (EOFError, OSError):
+            LOG.warning("the dresser ended; another one follows")
+            self.stop()
+            self._again_ns = self._clock.now_ns() + ANOTHER_NS
+        return found
+
+    def stop(self) -> None:
+        """End it: ask by closing the line, then kill."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+        if self._process is not None:
+            self._process.join(0.1)
+            if self._process.is_alive():
+                self._process.kill()  # at an audition; nothing of it is lost but time
+            self._process.join(STOP_WAIT_S)
+            self._process = None
+
+    def _start(self) -> None:
+        ours, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=dress, args=(self._job, theirs), name="vivant-dresser", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self._line = ours
+
+
+class LiveAdapters:
+    """Once a refresh `step`. An adapter's parameter is there from the moment on that it can be worn.
+
+    `tell` sends /vivant/adapters/state NAME STATE REASON for every change of state.
+    """
+
+    def __init__(
+        self,
+        dresser: DresserProcess,
+        process: RenderProcess,
+        tree: Tree,
+        begun: Opening,
+        tell: Tell | None = None,
+    ) -> None:
+        self._dresser, self._process, self._tree, self._tell = dresser, process, tree, tell
+        self.worn = dict(begun.hashes)
+        """The hash of each adapter of the scene's own that can be worn, by name."""
+        self.news: dict[str, News] = {}
+        """The newest word on every file, by its path."""
+        self._asked: dict[str, News] = {}  # by kept file
+        self._hello: object = None
+        self._looked_ns = -LOOK_NS
+
+    @classmethod
+    def of(
+        cls,
+        scene: Scene,
+        base: Controls,
+        context: SpawnContext,
+        process: RenderProcess,
+        tree: Tree,
+        begun: Opening,
+        clock: Clock,
+        registry: Registry,
+        locked: frozenset[str] | None = None,
+        tell: Tell | None = None,
+    ) -> LiveAdapters | None:
+        """For a scene with adapters of its own; None for one without. Raises VivantError."""
+        if not scene.adapters:
+            return None
+        backend, precision = auditioning_backend(scene.backend, scene.precision)
+        job = DressJob(
+            scene.student,
+            backend,
+            precision,
+            scene.size,
+            replace(base, adapters={}),
+            scene.adapters,
+            str(registry.folder),
+            locked,
+        )
+        return cls(DresserProcess(context, job, clock), process, tree, begun, tell)
+
+    def step(self, now_ns: int) -> None:
+        """Hear the dresser and the render process; never waits."""
+        if now_ns - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = now_ns
+        for news in self._dresser.heard():
+            self._take(news)
+        if self._process.hello is not self._hello:  # another process: what it was not told is told again
+            self._hello = self._process.hello
+            for kept in self._asked if self._hello is not None else ():
+                self._process.tell(Fit(kept))
+        for word in self._process.said():
+            if isinstance(word, Hung):
+                self._hung(word)
+
+    def counts(self) -> dict[str, Any]:
+        """For the report: the hash of each that can be worn, and every file's newest word."""
+        return {"worn": dict(self.worn), "files": [asdict(news) for news in self.news.values()]}
+
+    @property
+    def failed(self) -> int:
+        """How many files were refused or quarantined."""
+        return sum(news.state in ("refused", "quarantined") for news in self.news.values())
+
+    def close(self) -> None:
+        """End the dresser."""
+        self._dresser.stop()
+
+    def _take(self, news: News) -> None:
+        self.news[news.path] = news
+        if news.state != "passed":
+            self._say(news.name or Path(news.path).name, news.state, news.reason)
+        elif self.worn.get(news.name) != news.hash:
+            self._asked[news.kept] = news
+            self._process.tell(Fit(news.kept))
+
+    def _hung(self, word: Hung) -> None:
+        news = self._asked.pop(word.path, None)
+        if news is None:
+            return
+        if word.problem:
+            self.news[news.path] = replace(news, state="refused", reason=word.problem)
+            self._say(news.name, "refused", word.problem)
+            return
+        self.worn[news.name] = news.hash
+        job = self._process.job
+        others = [one for one in job.adapters if self._name_of(one) != news.name]
+        self._process.job = replace(job, adapters=(*others, word.path))
+        if ADAPTER + news.name not in self._tree.parameters:
+            sketch = AdapterSketch(news.summary, news.alone)
+            self._tree.add(adapter_parameter(news.name, sketch), news.name if news.alone else None)
+        LOG.info("adapter %s can be worn", news.name)
+        self._say(news.name, "ready", "")
+
+    def _name_of(self, kept: str) -> str:
+        """Of a kept file that this show was told of; its own path where it was not."""
+        return next((one.name for one in self.news.values() if one.kept == kept), kept)
+
+    def _say(self, name: str, state: str, reason: str) -> None:
+        if self._tell is not None:
+            with contextlib.suppress(OSError):
+                self._tell(STATE, (name, state, reason[:LONGEST_REASON]))
