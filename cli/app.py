@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from vivant.cli.adapters import app as adapters
 from vivant.cli.bench import bench
 from vivant.cli.distill import app as distill
 from vivant.cli.doctor import doctor
@@ -30,6 +31,7 @@ app.command()(doctor)
 app.command()(bench)
 app.command()(parameters)
 app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
+app.add_typer(adapters, name="adapters", help="What a scene may wear, what was refused, and auditions.")
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
 app.add_typer(engines, name="engines", help="The students on this machine.")
 app.add_typer(guard, name="guard", help="What the guards find in a recording.")

@@ -67,6 +67,7 @@ def run(
     """Run a scene: take frames in, paint them, judge them, show them. Esc or Ctrl-C ends it."""
     start_ns = began_ns()
     from vivant.engines.machine import use_device
+    from vivant.runtime.adapters.lock import check_files, check_known
     from vivant.runtime.scene import change_scene, find_scene, load_scene
     from vivant.runtime.show import Wishes, run_show
 
@@ -82,14 +83,19 @@ def run(
         "monitor": monitor,
         "window_size": None if size is None else parse_size(size),
     }
+    file = find_scene(scene)
+    lock = check_files(file)
     wanted = change_scene(
-        load_scene(find_scene(scene)), {key: value for key, value in changes.items() if value is not None}
+        load_scene(file), {key: value for key, value in changes.items() if value is not None}
     )
+    if lock is not None:
+        check_known(lock, wanted, file)
     if sheet is not None and seconds is None:
         raise typer.BadParameter("a contact sheet spreads over the show's length: give --seconds too")
     if device is not None:
         use_device(device)
-    wishes = Wishes(headless, seconds, record, report, sheet, tuple(assignments or ()))
+    locked = None if lock is None else lock.hashes
+    wishes = Wishes(headless, seconds, record, report, sheet, tuple(assignments or ()), locked)
     made = run_show(wanted, wishes, start_ns)
     say(made, [path for path in (record, sheet, report) if path is not None])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,7 @@ def check_scenes(
     ] = None,
 ) -> None:
     """Check scene files in full and say everything that is wrong with them, doubtful triggers too."""
+    from vivant.runtime.adapters.lock import check_files, check_known
     from vivant.runtime.frames import VivantError
     from vivant.runtime.problems import report
     from vivant.runtime.scene import find_scene, load_scene, shipped
@@ -42,7 +44,12 @@ def check_scenes(
     troubles = []
     for file in files or list(shipped()):
         try:
-            grave, warnings = doubts_of(load_scene(find_scene(file)))
+            path = find_scene(file)
+            lock = check_files(path)
+            scene = load_scene(path)
+            if lock is not None:
+                check_known(lock, scene, path)
+            grave, warnings = doubts_of(scene)
         except VivantError as error:
             troubles.append(str(error))
             continue
@@ -54,6 +61,89 @@ def check_scenes(
             typer.echo(f"{file}: fine")
     if troubles:
         raise VivantError("\n".join(troubles))
+
+
+SceneFile = Annotated[
+    str, typer.Argument(metavar="SCENE", help="A scene file, or the name of one that ships")
+]
+
+
+@app.command("lock")
+def lock_scene(scene: SceneFile) -> None:
+    """Write down what makes the scene's picture: student, guards and adapters by their content.
+
+    From then on the scene starts only while every one of them is the same file. Each is kept in the registry,
+    so that `vivant scenes rollback` can go back to this lock after a later one.
+    """
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from vivant.runtime.adapters.lock import files_of, lock_path, make_lock
+    from vivant.runtime.adapters.registry import Registry
+    from vivant.runtime.scene import find_scene, load_scene
+
+    path, registry = find_scene(scene), Registry.own()
+    loaded = load_scene(path)
+    total = sum(file.stat().st_size for file in files_of(loaded, path).values())
+    shown = (TextColumn("keeping {task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*shown, transient=True) as progress:
+        task, sizes = progress.add_task("", total=total), [0]
+
+        def told(name: str, size: int) -> None:
+            progress.update(task, description=name, advance=sizes[-1])
+            sizes.append(size)
+
+        made, before = make_lock(loaded, path, registry, told)
+    if before is made:
+        typer.echo(
+            f"{lock_path(path)}: nothing changed since {made.made}; {len(made.files)} files are locked"
+        )
+        return
+    typer.echo(f"{lock_path(path)}: {len(made.files)} files are locked, kept in {registry.folder}")
+    if before is not None:
+        for line in differences(before.files, made.files):
+            typer.echo(f"  {line}")
+        typer.echo(f"Back to the lock of {before.made}: vivant scenes rollback {scene}")
+
+
+@app.command("rollback")
+def roll_back_scene(scene: SceneFile) -> None:
+    """Go back to the lock before the present one, and put back the files that it names."""
+    from vivant.runtime.adapters.lock import locked, roll_back
+    from vivant.runtime.adapters.registry import Registry
+    from vivant.runtime.scene import find_scene
+
+    path = find_scene(scene)
+    left = locked(path)
+    lock, put_back = roll_back(path, Registry.own())
+    typer.echo(f"{path} is as it was locked on {lock.made}; {len(put_back)} files were put back")
+    for line in differences(left.files, lock.files):
+        typer.echo(f"  {line}")
+
+
+@app.command("restore")
+def restore_scene(scene: SceneFile) -> None:
+    """Put back every file that is not what the scene's lock says."""
+    from vivant.runtime.adapters.lock import locked, restore
+    from vivant.runtime.adapters.registry import Registry
+    from vivant.runtime.scene import find_scene
+
+    path = find_scene(scene)
+    put_back = restore(path, locked(path), Registry.own())
+    typer.echo(f"{path}: {len(put_back)} files were put back")
+    for name in put_back:
+        typer.echo(f"  {name}")
+
+
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """From one lock's files to another's, a line each."""
+    found = []
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old is None or new is None:
+            found.append(f"{name}: {'comes' if old is None else 'goes'}")
+        elif old != new:
+            found.append(f"{name}: {old[:12]} to {new[:12]}")
+    return found
 
 
 def doubts_of(scene: Scene) -> tuple[list[str], list[str]]:

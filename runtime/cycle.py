@@ -15,19 +15,19 @@ class Cycle:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._styles = tree.media
         self._chosen: Value = tree.value(CHOOSE) if tree.media else ""
         self._since_ns: int | None = None
 
     def step(self, now_ns: int) -> None:
         """Called once a refresh."""
-        if not self._styles:
+        media = self._tree.media
+        if not media:
             return
         chosen, every_s = self._tree.value(CHOOSE), float(self._tree.value(CYCLE_S))
         if self._since_ns is None or chosen != self._chosen or every_s <= 0:
             self._chosen, self._since_ns = chosen, now_ns
             return
         if now_ns - self._since_ns >= every_s * 1e9:
-            following = self._styles[(self._styles.index(str(chosen)) + 1) % len(self._styles)]
+            following = media[(media.index(str(chosen)) + 1) % len(media)]
             self._tree.set(CHOOSE, (following,), now_ns, "cycle")
             self._chosen, self._since_ns = following, now_ns

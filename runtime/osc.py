@@ -58,6 +58,7 @@ class OscDoor:
         self._clock = MonotonicClock() if clock is None else clock
         self._wall_s = wall_s
         self._tree: Tree | None = None
+        self._grown = 0
         self._addresses: dict[bytes, str] = {}
         self._actions: frozenset[str] = frozenset()
         self._waiting: dict[Hashable, Waiting] = {}
@@ -90,7 +91,7 @@ class OscDoor:
 
     def drain(self, tree: Tree, now_ns: int, budget_ms: float = 2.0) -> None:
         """Take what waits into `tree`, once a refresh, for about `budget_ms` at most; the rest waits on."""
-        if tree is not self._tree:
+        if tree is not self._tree or tree.grown != self._grown:
             self._learn(tree)
         began_ns = self._clock.now_ns()
         self._sort(began_ns + round(budget_ms * 0.5e6), now_ns)
@@ -126,7 +127,7 @@ class OscDoor:
         self._port.close()
 
     def _learn(self, tree: Tree) -> None:
-        self._tree = tree
+        self._tree, self._grown = tree, tree.grown
         self._addresses = {address.encode(): address for address in (*tree.addresses(), *self._own)}
         self._actions = frozenset(a for a, one in tree.parameters.items() if one.kind == "action")
 

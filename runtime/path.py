@@ -7,18 +7,35 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from vivant.engines.contract import LoadedStudent, Precision
-from vivant.engines.field import PlaneField
+from vivant.engines.contract import EngineError, Fitted, LoadedStudent, Precision
+from vivant.engines.field import BANKS, PlaneField, tile_blocks
 from vivant.engines.kinds import load_student
+from vivant.engines.slots import ORIENTED, RECIPES
+from vivant.guardrails.acts import Acts
+from vivant.guardrails.frozen import Frozen
 from vivant.guardrails.guard import Guard
+from vivant.guardrails.guard_file import GuardFile
+from vivant.runtime.adapters.fitting import Fit, Fitting, Hung
 from vivant.runtime.condition import SMOOTH_ADDRESS, Condition
-from vivant.runtime.frames import STAGES, U8, Clock, Controls, Frame, Latent, Picture, Value, Verdict
+from vivant.runtime.frames import (
+    STAGES,
+    U8,
+    Clock,
+    Controls,
+    Frame,
+    Latent,
+    MonotonicClock,
+    Picture,
+    Value,
+    Verdict,
+)
 from vivant.runtime.rest import Rest
 from vivant.runtime.still import Still
 from vivant.runtime.supervise import RENDER, STAGE
@@ -73,6 +90,7 @@ class StudentChoice:
     threads: int
     seed: int
     adapters: tuple[str, ...] = ()  # files beside those that come with vivant
+    guards: tuple[GuardFile, ...] = ()  # beside the student's own
 
 
 class Path:
@@ -97,12 +115,17 @@ class Path:
         # a student that denoises several frames at once paints the oldest of them
         delay = int(self.student.facts.get("delay_frames", 0))
         self._captured_ns: deque[int] = deque(maxlen=delay + 1)
-        self.guard = Guard.load(*self.student.guard_file)
+        self.frozen = Frozen(MonotonicClock())
+        self.guard = Guard.load(
+            *self.student.guard_file, more=(self.frozen, *choice.guards), student=self.student.hash
+        )
+        self.acts = Acts(MonotonicClock())
         self.planes = PlaneField(size_px, choice.seed) if self.student.recipes else None
         self.whole: WholeFrame | None = None
         try:
             self._warm_up(first or Controls())
-            self.whole = whole_of(self.student, choice.seed)
+            # on a device only the student's own guard is at home: with others the stages run one by one
+            self.whole = None if choice.guards else whole_of(self.student, choice.seed)
         except BaseException:
             self.student.close()
             raise
@@ -123,6 +146,7 @@ class Path:
                 self.planes.update(latent.guide, {recipe: 1.0})
         self.student.decode(latent, self._woven(latent, every), every)
         self.student.forget()
+        self.frozen.forget()
         if self.planes is not None:
             self.planes.forget()
 
@@ -167,7 +191,8 @@ class Path:
         latent = self.student.denoise(latent, controls)
         watch.leave()
         watch.enter("guard")
-        verdict = self.guard.judge(latent, controls)
+        self.frozen.see(pixels)
+        latent, verdict = self.acts.act(self.guard, latent, controls)
         watch.leave()
         drawn = NO_PIXELS
         if verdict.admits:
@@ -198,7 +223,25 @@ class Path:
         }
         watch.timings_ms["decode"] -= sum(inside.values())
         watch.timings_ms |= inside
-        return made.verdict, made.pixels
+        verdict = self.acts.steady(made.verdict)
+        return verdict, made.pixels if verdict.admits else NO_PIXELS
+
+    def fitted(self, file: File) -> Fitted:
+        """An adapter read, checked and packed, and its textures made; on any thread. Raises EngineError."""
+        fitted = self.student.fitted(file)
+        if fitted.recipe is not None and self.planes is not None:
+            if self.whole is not None and fitted.recipe not in self.student.recipes:
+                raise EngineError(
+                    f"{file} paints with planes '{fitted.recipe}', which are laid out on the GPU when a show "
+                    "starts. Start the show again."
+                )
+            make_textures(fitted.recipe)
+        return fitted
+
+    def hang(self, fitted: Fitted) -> None:
+        """Between two frames: an adapter that can be worn from the next one on."""
+        self.student.hang(fitted)
+        self.still.forget()
 
     def close(self) -> None:
         """Free the engines."""
@@ -209,6 +252,15 @@ class Path:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def make_textures(recipe: str) -> None:
+    """Make or load what planes of a recipe are taken from, so that its first frame need not."""
+    for group, source in RECIPES[recipe].sources.items():
+        if group in ORIENTED:
+            BANKS[source]()
+        else:
+            tile_blocks(source)
 
 
 def whole_of(student: LoadedStudent, seed: int) -> WholeFrame | None:
@@ -249,6 +301,7 @@ class Paths:
         self._loaded: Path | None = None
         self._refused: set[tuple[int, int]] = set()
         self._thread: threading.Thread | None = None
+        self._fitting, self._fitted = Fitting(), dict[str, Fitted]()
         LOG.info(
             "getting ready at %dx%d; the first time on a machine this takes some ten seconds", *first.size_px
         )
@@ -261,12 +314,28 @@ class Paths:
         if self._loaded is not None:
             self.now.close()
             self.now, self._loaded = self._loaded, None
+            for fitted in self._fitted.values():
+                self.now.hang(fitted)
             LOG.info("pictures are %dx%d now", *self.now.size_px)
         loading = self._thread is not None and self._thread.is_alive()
         if size_px != self.now.size_px and not loading and size_px not in self._refused:
             self._thread = threading.Thread(target=self._load, args=(controls,), name="load", daemon=True)
             self._thread.start()
         return self.now
+
+    def dress(self, words: Sequence[Fit]) -> list[Hung]:
+        """Have adapters read, and hang those that are. Never waits."""
+        for word in words:
+            self._fitting.ask(self.now.fitted, word.path)
+        said = []
+        for path, found in self._fitting.ready():
+            if isinstance(found, str):
+                said.append(Hung(path, problem=found))
+                continue
+            self.now.hang(found)
+            self._fitted[found.name] = found
+            said.append(Hung(path, found.name, found.hash))
+        return said
 
     def _load(self, controls: Controls) -> None:
         size_px = controls.size_px
@@ -278,6 +347,7 @@ class Paths:
 
     def close(self) -> None:
         """Wait for a load under way and free everything."""
+        self._fitting.close()
         if self._thread is not None:
             self._thread.join()
         self.now.close()

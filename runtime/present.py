@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from vivant.runtime.adapters.live import LiveAdapters
 from vivant.runtime.canvas import Canvas, Look
 from vivant.runtime.cycle import Cycle
 from vivant.runtime.exchange import (
@@ -17,13 +18,14 @@ from vivant.runtime.exchange import (
     refuse_unless_admitted,
     write_controls,
 )
+from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Judgement, Picture, Value
 from vivant.runtime.ladder import Ladder, Step
 from vivant.runtime.look import look_of
 from vivant.runtime.meters import Window
 from vivant.runtime.moments import Moments
 from vivant.runtime.osc import OscDoor
-from vivant.runtime.parameters import CHOOSE, ROOT
+from vivant.runtime.parameters import CHOOSE, PANIC, PANIC_RELEASE, ROOT
 from vivant.runtime.patience import Patience
 from vivant.runtime.record import Recorder
 from vivant.runtime.report import Meters
@@ -31,8 +33,10 @@ from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.running import Triggers
+from vivant.runtime.witness import Witness
 
 LOG = logging.getLogger("vivant.present")
+PANIC_KEY, RELEASE_KEY = "p", "f9"  # nobody ends a panic by leaning on a key
 BLANK: Final = ROOT + "present/blank"
 CROSSFADE: Final = ROOT + "present/crossfade"
 GRAIN_AFTER_S: Final = 0.1  # until then the next picture brings the next grain
@@ -79,6 +83,9 @@ class Present:
         recorder: Recorder | None = None,
         moments: Moments | None = None,
         triggers: Triggers | None = None,
+        fallbacks: Fallbacks | None = None,
+        witness: Witness | None = None,
+        adapters: LiveAdapters | None = None,
     ) -> None:
         self._surface, self._canvas, self._tree, self._osc = surface, canvas, tree, osc
         self._render, self._clock = render, clock
@@ -86,6 +93,8 @@ class Present:
         self._budget_ms, self._size_px, self._began_ns = budget_ms, size_px, began_ns
         self._ladder, self._recorder, self._moments = ladder, recorder, moments
         self._cycle, self._triggers = Cycle(tree), triggers
+        self._fallbacks, self._witness = fallbacks, witness
+        self._adapters = adapters
         self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
         self._shown, self._patience = Shown(), Patience(clock)
         self._serial = 0
@@ -109,6 +118,8 @@ class Present:
         now_ns = self._clock.now_ns()
         self._render.poll()
         self._press(now_ns)
+        if self._adapters is not None:
+            self._adapters.step(now_ns)
         if self._osc is not None:
             self._osc.drain(self._tree, now_ns)
         if self._triggers is not None:
@@ -121,6 +132,10 @@ class Present:
             self.meters.longest_gap_ms = max(self.meters.longest_gap_ms, gap_ms)
         want_source = self._moments is not None and self._moments.due(now_ns)
         controls = self._tree.controls(now_ns, self._serial, self._size_px, want_source)
+        if self._fallbacks is not None:
+            controls = self._fallbacks.apply(controls, now_ns)
+        if self._witness is not None:
+            self._witness.refresh(now_ns, controls, self._render.restarts, self._render.trouble, self.steps)
         ends_ns = (self._presented_ns or now_ns) + self._refresh_ns
         draw_by_ns = ends_ns - self._patience.draw_ns
         write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns, draw_by_ns=draw_by_ns))
@@ -135,11 +150,16 @@ class Present:
             self._osc.feed(self._tree, self.status, self._clock.now_ns())
 
     def _press(self, now_ns: int) -> None:
-        """Keys: 1, 2, 3 ... choose a style, B blanks; the window itself sees to F and Esc."""
+        """Keys: 1, 2, 3 ... choose a style, B blanks, P is the panic and F9 its release; the window itself
+        sees to F and Esc."""
         styles = self._tree.media
         for key in self._surface.pressed():
             if key.isdecimal() and 0 < int(key) <= len(styles):
                 self._tree.set(CHOOSE, (styles[int(key) - 1],), now_ns, "keys")
+            elif key == PANIC_KEY:
+                self._tree.set(PANIC, (), now_ns, "keys")
+            elif key == RELEASE_KEY:
+                self._tree.set(PANIC_RELEASE, (), now_ns, "keys")
             elif key == "b":
                 self._tree.set(BLANK, (not self._tree.value(BLANK),), now_ns, "keys")
 
@@ -157,6 +177,7 @@ class Present:
         if self._triggers is not None:
             self._triggers.hear(picture.signals, self._clock.now_ns())
         self._judgement = picture.verdict.judgement
+        self._judged(picture, self._clock.now_ns())
         allowed = refuse_unless_admitted(picture)
         if not allowed.verdict.admits:
             self.meters.refused += picture.verdict.admits  # it said it was admitted and was no picture
@@ -170,6 +191,19 @@ class Present:
         self._shown.picture, self._shown.arrived_ns = allowed, now_ns
         return allowed
 
+    def _judged(self, picture: Picture, now_ns: int) -> None:
+        """A verdict came: the log hears of it, and the fallbacks, where there was a frame to be judged."""
+        if self._witness is not None:
+            self._witness.verdict(picture, now_ns)
+        if self._fallbacks is None or not picture.captured_ns:
+            return
+        step = self._fallbacks.hear(picture.verdict, now_ns)
+        if step is None:
+            return
+        LOG.warning("the guard's fallback '%s' %s", step.word, "is tried" if step.on else "is let go of")
+        if self._witness is not None:
+            self._witness.fell_back(step)
+
     def _draw(self, fresh: Picture | None) -> bool:
         """Draw when something changed; says whether it did."""
         now_ns = self._clock.now_ns()
@@ -179,7 +213,7 @@ class Present:
         refresh_ms = 1000.0 / self._surface.refresh_hz
         reached = 1.0 if span_ms <= 0 else (age_s * 1000.0 + refresh_ms) / span_ms
         fade = reached if reached < WHOLE else 1.0
-        look, blank = look_of(values), bool(values[BLANK])
+        look, blank = look_of(values), bool(values[BLANK]) or self._tree.panic
         drawing = (look, blank, self._surface.size_px)
         living = self._canvas.moves or age_s > LIVING_AFTER_S or (look.grain > 0.0 and age_s > GRAIN_AFTER_S)
         if fresh is None and shown.drawing == drawing and not living:
@@ -292,6 +326,7 @@ class Present:
             "uptime_s": (self._clock.now_ns() - self._began_ns) / 1e9,
             **{name: value for name, value in measured.items() if value is not None},
             "verdict": self._judgement.name.lower(),
+            "panic": int(self._tree.panic),
             "size_px": self.size_px[0],
             "presented": frames["presented"],
             "held": frames["held"],
@@ -301,5 +336,8 @@ class Present:
             "flash_engaged": 0 if self._canvas.flash is None else self._canvas.flash.damping.engaged,
             "intensity": 0.0 if self._triggers is None else self._triggers.intensity.value,
             "triggered": 0 if self._triggers is None else self._triggers.firings,
+            "fallback": 0 if self._fallbacks is None else self._fallbacks.reached,
+            "adapters": 0 if self._adapters is None else len(self._adapters.worn),
+            "adapters_refused": 0 if self._adapters is None else self._adapters.failed,
             "refused": 0 if self._osc is None else sum(self._osc.counts()["refused_by_reason"].values()),
         }

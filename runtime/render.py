@@ -13,6 +13,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from vivant.engines.contract import Precision
+from vivant.guardrails.guard_file import GuardFile
+from vivant.runtime.adapters.fitting import Fit, Hung
 from vivant.runtime.exchange import LaneReader, Lanes, LaneWriter, read_controls, write_picture
 from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock, Picture, Verdict, VivantError
 from vivant.runtime.genlock import Genlock
@@ -41,6 +43,7 @@ class Job:
     seed: int
     controls: Controls
     adapters: tuple[str, ...] = ()  # files beside those that come with vivant
+    guards: tuple[GuardFile, ...] = ()  # beside the student's own
     checked: bool = False  # the sense was there before: it may be away now, and will be waited for
 
 
@@ -61,7 +64,9 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
         if not job.checked:
             check_sense(looked_at.spec)
         backend, reason = choose(job.backend)
-        choice = StudentChoice(job.student, backend, job.precision, job.threads, job.seed, job.adapters)
+        choice = StudentChoice(
+            job.student, backend, job.precision, job.threads, job.seed, job.adapters, job.guards
+        )
         paths = Paths(choice, job.controls)
         sense = open_sense(looked_at.spec, clock, phase=genlock.phase_ns)
     except VivantError as problem:
@@ -78,7 +83,7 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
         paths.close()
 
 
-def say(line: Connection, hello: Hello) -> None:
+def say(line: Connection, hello: Hello | Hung) -> None:
     """Tell the present process; one that is gone by now needs no answer, and the loop will see it."""
     with contextlib.suppress(OSError):
         line.send(hello)
@@ -98,10 +103,12 @@ def paint(
 
     reader, writer = LaneReader(lanes.controls), LaneWriter(lanes.pictures)
     watch, tally, seen, waits = Stopwatch(clock, lanes.pulse), Tally(), 0, 0
-    while not hung_up(line):
+    while (words := heard(line)) is not None:
         lanes.pulse[RENDER] = clock.now_ns()
         controls = read_controls(reader) or controls
         path = paths.want(controls)
+        for hung in paths.dress(words):
+            say(line, hung)
         frame = sense.wait_newer(seen, FRAME_WAIT_S)
         if frame is None:
             waits += 1
@@ -119,12 +126,16 @@ def paint(
         genlock.painted(ready_ns, controls)
 
 
-def hung_up(line: Connection) -> bool:
-    """Whether the present process wants no more pictures, or is no more."""
+def heard(line: Connection) -> list[Fit] | None:
+    """What the present process said since the last frame; None when it wants no more pictures, or is no
+    more."""
+    words = []
     try:
-        return line.poll(0)
-    except OSError:
-        return True
+        while line.poll(0):
+            words.append(line.recv())
+    except (EOFError, OSError):
+        return None
+    return words
 
 
 def no_frame(sense: Sense, tally: Tally) -> Picture:

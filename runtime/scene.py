@@ -24,11 +24,12 @@ from pydantic import (
 import vivant.scenes
 from vivant.engines.card import Card
 from vivant.engines.contract import Precision
-from vivant.engines.kinds import kind_of
 from vivant.engines.registry import BACKENDS
 from vivant.engines.student import find
+from vivant.runtime.adapters.found import worn_by
 from vivant.runtime.endpoints import Endpoint, endpoint, network
 from vivant.runtime.frames import Value, VivantError
+from vivant.runtime.keeping import Guards, Words
 from vivant.runtime.parameters import (
     ADAPTER,
     HOUSE_STYLES,
@@ -132,6 +133,9 @@ class Scene(BaseModel):
     calendar: Calendar = Field(default_factory=lambda: Calendar.model_validate({}))
     signals: dict[SignalName, Declared] = Field(default_factory=dict)
     triggers: dict[str, InstanceOf[Rule]] = Field(default_factory=dict)
+    guard: Guards = Field(default_factory=lambda: Guards.model_validate({}))
+    words: Words = Field(default_factory=lambda: Words.model_validate({}))
+    audit: str = "auto"
 
     @field_validator("input")
     @classmethod
@@ -155,11 +159,26 @@ class Scene(BaseModel):
         paths = _adapter_files(files, folder)
         if "student" in info.data:
             try:
-                card = Card.read(find(info.data["student"]))
-                kind_of(card).wardrobe(card, map(Path, paths))
+                worn_by(info.data["student"], paths)
             except VivantError as error:
                 raise ValueError(str(error)) from error
         return tuple(paths)
+
+    @field_validator("guard")
+    @classmethod
+    def _guard(cls, guard: Guards, info: ValidationInfo) -> Guards:
+        if "student" in info.data and (guard.files or guard.fallbacks):
+            card = Card.read(find(info.data["student"]))
+            trouble = guard.problems(card.hash, tuple(card.styles))
+            if trouble:
+                raise ValueError(trouble)
+        return guard
+
+    @field_validator("audit")
+    @classmethod
+    def _audit(cls, text: str, info: ValidationInfo) -> str:
+        folder: Path = info.context["folder"] if info.context else Path.cwd()
+        return text if text in ("auto", "off") else str(folder / _at_home(Path(text)))
 
     @field_validator("backend")
     @classmethod
@@ -196,6 +215,7 @@ def tree_of(scene: Scene) -> Tree:
     """The parameter tree of the scene's student, with the values that the scene starts with."""
     own = trigger_parameters(scene.triggers, scene.signals)
     tree = Tree((*parameters_of(scene.student, scene.adapters), *own))
+    tree.words = scene.words.guard()
     tree.start_with(scene.parameters, "scene")
     return tree
 
@@ -277,7 +297,7 @@ def _assignments(table: Mapping[str, Any]) -> Iterator[Assignment]:
 
 
 def _adapter_files(named: object, folder: Path) -> list[str]:
-    """The files under a scene's key `adapters`; none where it is not even a list of texts."""
+    """The files and folders under a scene's key `adapters`; none where it is not even a list of texts."""
     if not isinstance(named, list | tuple) or not all(isinstance(name, str) for name in named):
         return []
     return [str(folder / _at_home(Path(name))) for name in named]
@@ -329,10 +349,9 @@ def _table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter, ...]:
-    """The parameters of a show with a student and the adapters it may wear: those that come with vivant, and
-    the files named. Raises VivantError when one of them is not right."""
-    card = Card.read(find(student))
-    worn = kind_of(card).wardrobe(card, map(Path, adapters))
+    """The parameters of a show with a student and the adapters it may wear: those that come with vivant, the
+    files named, and those in the folders named that fit. Raises VivantError when a named file does not."""
+    card, worn, _ = worn_by(student, adapters)
     sketches = {name: AdapterSketch(one.summary, one.alone) for name, one in worn.items()}
     own = None if card.diffusion is None else prompting(card.diffusion)
     return parameters_for(card.styles, sketches, own)

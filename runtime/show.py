@@ -15,8 +15,12 @@ from typing import Any
 
 from vivant.engines.machine import cores, machine, versions
 from vivant.engines.student import find
+from vivant.runtime.adapters.live import LiveAdapters, opening
+from vivant.runtime.adapters.registry import Registry
+from vivant.runtime.audit import Audit, audit_folder
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.exchange import make_lanes
+from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Controls, MonotonicClock
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.moments import Moments
@@ -28,7 +32,8 @@ from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
-from vivant.runtime.triggers.running import LogLines, Triggers
+from vivant.runtime.triggers.running import Hook, LogLines, Triggers
+from vivant.runtime.witness import Witness
 
 LOG = logging.getLogger("vivant.show")
 
@@ -43,6 +48,7 @@ class Wishes:
     report: Path | None = None
     sheet: Path | None = None
     assignments: Sequence[str] = ()
+    locked: frozenset[str] | None = None  # the hashes that the scene's lock allows
 
 
 class Stop:
@@ -81,6 +87,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     tree.assign(wishes.assignments)
     context = mp.get_context("spawn")
     lanes = make_lanes(context)
+    registry = Registry.own()
+    begun = opening(scene, registry, wishes.locked)
     with ExitStack() as open_parts:
         first = tree.controls(clock.now_ns(), 0, scene.size)
         job = Job(
@@ -91,10 +99,14 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             cores(),
             first.seed,
             first,
-            scene.adapters,
+            begun.files,
+            guards=scene.guard.named(),
         )
         graphs = find(scene.student).glob("*.onnx*")
         process = RenderProcess(context, render, job, lanes, clock, start_limit_s(graphs))
+        audit = audit_of(scene)
+        if audit is not None:
+            open_parts.callback(audit.close)
         osc = OscDoor.of(scene, clock)
         if osc is not None:
             open_parts.callback(osc.close)
@@ -110,9 +122,18 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             open_parts.callback(recorder.close)
         moments = Moments(wishes.seconds or 20.0) if wishes.sheet is not None else None
         tell = None if osc is None else osc.tell
-        triggers = Triggers(
-            scene.triggers, tree, scene.calendar, scene.signals, tell=tell, hooks=(LogLines(),)
+        witness: Witness | None = None
+        hooks: list[Hook] = [LogLines()]
+        if audit is not None:
+            witness = Witness(audit, hello.facts)
+            tree.heard, tree.denied = witness.heard, witness.refused
+            hooks.append(witness.fired)
+        triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=tell, hooks=hooks)
+        adapters = LiveAdapters.of(
+            scene, first, context, process, tree, begun, clock, registry, wishes.locked, tell
         )
+        if adapters is not None:
+            open_parts.callback(adapters.close)
         present = Present(
             surface,
             Canvas(surface.context),
@@ -128,6 +149,9 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             recorder=recorder,
             moments=moments,
             triggers=triggers,
+            fallbacks=fallbacks_of(scene, first),
+            witness=witness,
+            adapters=adapters,
         )
         stop.install()
         gc.freeze()
@@ -137,7 +161,11 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         if recorder is not None:
             recorder.close()  # what is still on its way to the file belongs into the report
         asked = tree.controls(clock.now_ns(), 0, scene.size)
+        if witness is not None:
+            witness.end(present.meters.frames())
         report = assemble(scene, surface, process, present, osc, recorder, asked)
+        report["live_adapters"] = None if adapters is None else adapters.counts()
+        report["audit"] = None if audit is None else {"folder": str(audit.folder)} | audit.counts()
     if wishes.sheet is not None and moments is not None:
         from vivant.runtime.sheet import contact_sheet
 
@@ -146,6 +174,21 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     if wishes.report is not None:
         write_json(report, wishes.report)
     return report
+
+
+def audit_of(scene: Scene) -> Audit | None:
+    """The audit log that a scene asks for; None where it is off."""
+    if scene.audit == "off":
+        return None
+    return Audit(audit_folder() if scene.audit == "auto" else Path(scene.audit), scene.title)
+
+
+def fallbacks_of(scene: Scene, first: Controls) -> Fallbacks | None:
+    """The scene's fallbacks; None where it names none."""
+    guard = scene.guard
+    return (
+        Fallbacks(guard.fallbacks, tuple(first.styles), guard.fallback_after_s) if guard.fallbacks else None
+    )
 
 
 def say(scene: Scene, facts: dict[str, Any], osc: OscDoor | None) -> None:

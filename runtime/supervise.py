@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -36,6 +37,7 @@ def start_limit_s(files: Iterable[Path]) -> float:
     return START_LIMIT_S + START_S_A_GIGABYTE * size / 1e9
 
 
+SAID: Final = 256  # words of children that wait to be read
 RENDER, PRESENT, STAGE = 0, 1, 2  # cells of Lanes.pulse
 
 
@@ -54,7 +56,7 @@ class RenderProcess:
     """One render process after another. Only the present loop's thread calls it.
 
     `body(job, lanes, connection)` is what runs in the child; it sends one Hello and then renders until
-    the connection closes.
+    the connection closes. Words go both ways meanwhile (`tell`, `said`): what they mean is for others.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class RenderProcess:
         self.hello: Hello | None = None
         self.facts: dict[str, Any] = {}
         self.restarts = 0
+        self._said: deque[Any] = deque(maxlen=SAID)
+        self.trouble = ""  # why the last one was given up
 
     @property
     def pid(self) -> int | None:
@@ -110,6 +114,22 @@ class RenderProcess:
             raise VivantError(self.hello.problem)
         return self.hello
 
+    def said(self) -> list[Any]:
+        """What children said since the last call, beside their Hello."""
+        words = list(self._said)
+        self._said.clear()
+        return words
+
+    def tell(self, word: Any) -> bool:
+        """Say something to the child; False when there is none that hears."""
+        if self._line is None:
+            return False
+        try:
+            self._line.send(word)
+        except OSError:
+            return False
+        return True
+
     def poll(self) -> None:
         """Once a refresh: take a Hello, notice death or silence, start again when the back-off is over."""
         now_ns = self._clock.now_ns()
@@ -128,12 +148,14 @@ class RenderProcess:
         if self._line is None:
             return
         with contextlib.suppress(EOFError, OSError):  # a dead child is noticed by _trouble
-            if self._line.poll(0):
+            while self._line.poll(0):
                 said = self._line.recv()
                 if isinstance(said, Hello):
                     self.hello = said
                     if not said.problem:
                         self.facts = said.facts
+                else:
+                    self._said.append(said)
 
     def _trouble(self, now_ns: int) -> str:
         assert self._process is not None
@@ -159,6 +181,7 @@ class RenderProcess:
         wait_s = BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)]
         self._failures += 1
         self._start_at_ns = now_ns + round(wait_s * 1e9)
+        self.trouble = trouble
         LOG.warning("render process %s %s; starting another in %.2f s", self.pid, trouble, wait_s)
         self._end(grace_s=0.0)
 

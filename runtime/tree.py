@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from vivant.engines.diffusion.wishes import BLEND, PROMPT, PROMPT_A, PROMPT_B, PROMPT_FADE_S
+from vivant.guardrails.words import WordGuard
 from vivant.runtime.fades import Fade
 from vivant.runtime.frames import Controls, Value, VivantError
 from vivant.runtime.parameters import (
@@ -18,6 +19,8 @@ from vivant.runtime.parameters import (
     CYCLE_S,
     FADE_S,
     NORM,
+    PANIC,
+    PANIC_RELEASE,
     RESET,
     ROOT,
     STYLE,
@@ -54,6 +57,29 @@ class Tree:
         }
         self._versions = {address: number for number, address in enumerate(self._values, start=1)}
         self.version = len(self._values)
+        self.grown = 0
+        """How often the tree grew: whoever keeps a list of addresses looks whether it is still whole."""
+        self.media: tuple[str, ...] = ()
+        """What can be chosen alone: styles and adapters that are media of their own; empty without styles."""
+        self._index()
+        self._begun = dict(self._values)
+        self.current: Mapping[str, Value] = MappingProxyType(self._values)
+        """Every value by address as it is at any moment; `values` is a snapshot of it."""
+        self._fades: dict[str, Fade] = {}
+        self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self.panic = False
+        """Whether an operator's panic holds the screen black: no value that a reset or a scene could
+        change."""
+        self.words: WordGuard | None = None
+        """What texts are judged by."""
+        self.denied: Callable[[str, str, str, str], None] | None = None
+        """Told of the address, text, source and reason of a text that was denied; it must not wait."""
+        self.heard: Callable[[str, Value, str], None] | None = None
+        """Told of every address, value and source that was taken; it must not wait."""
+
+    def _index(self) -> None:
+        """What is looked up by address: the doors, and which parameters are weights."""
         self._doors = {address: (one, False) for address, one in self.parameters.items()}
         self._doors |= {
             address + NORM: (self.parameters[address], True)
@@ -65,14 +91,23 @@ class Tree:
         )
         self._adapters = tuple(a for a, one in self.parameters.items() if _weight(one, ADAPTER))
         self.media = self.parameters[CHOOSE].choices if CHOOSE in self.parameters else ()
-        """What can be chosen alone: styles and adapters that are media of their own; empty without styles."""
         self._media = tuple(a for a in self._adapters if a.removeprefix(ADAPTER) in self.media)
-        self._begun = dict(self._values)
-        self.current: Mapping[str, Value] = MappingProxyType(self._values)
-        """Every value by address as it is at any moment; `values` is a snapshot of it."""
-        self._fades: dict[str, Fade] = {}
-        self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
-        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, parameter: Parameter, medium: str | None = None) -> None:
+        """One more value while the show runs, at its default; and `medium`, if given, as the last of what can
+        be chosen alone, so that no index moves. Whoever gets feedback hears of the new value, and of where
+        the chosen one lies now. Raises ValueError for an address that is there."""
+        if parameter.address in self.parameters:
+            raise ValueError(f"{parameter.address} is there already")
+        grown = {**self.parameters, parameter.address: parameter}
+        if medium is not None and CHOOSE in grown:
+            grown[CHOOSE] = replace(grown[CHOOSE], choices=(*grown[CHOOSE].choices, medium))
+            self._touch(CHOOSE)
+        self.parameters = MappingProxyType(grown)
+        self._values[parameter.address] = self._begun[parameter.address] = parameter.default
+        self._touch(parameter.address)
+        self.grown += 1
+        self._index()
 
     def addresses(self) -> tuple[str, ...]:
         """Every address that `set` knows, with the norm doors."""
@@ -81,7 +116,15 @@ class Tree:
     def check(self, address: str, args: Sequence[object]) -> Outcome:
         """What `set` would answer; nothing changes and nothing is counted."""
         door = self._doors.get(address)
-        return refused("unknown_address") if door is None else coerce(door[0], args, door[1])
+        if door is None:
+            return refused("unknown_address")
+        outcome = coerce(door[0], args, door[1])
+        return refused("denied") if outcome.taken and self._denial(door[0], outcome.value) else outcome
+
+    def _denial(self, parameter: Parameter, value: object) -> str:
+        if self.words is None or parameter.kind != "text":
+            return ""
+        return self.words.problem(str(value))
 
     def set(
         self, address: str, args: Sequence[object], now_ns: int, source: str, fade_s: float | None = None
@@ -93,8 +136,12 @@ class Tree:
         """
         outcome = self.check(address, args)
         self._counts[source, outcome.reason or outcome.verb] += 1
+        if outcome.reason == "denied" and self.denied is not None:
+            self.denied(address, str(args[0]), source, self._denial(self._doors[address][0], args[0]))
         if outcome.taken:
             self._take(self._doors[address][0], outcome.value, now_ns, source, fade_s)
+            if self.heard is not None:
+                self.heard(address, outcome.value, source)
         return outcome
 
     def _take(
@@ -105,6 +152,10 @@ class Tree:
                 self._actions.append(Action(parameter.address, now_ns, source))
                 if parameter.address == RESET:
                     self.reset()
+                elif parameter.address == PANIC:
+                    self.panic = True
+                elif parameter.address == PANIC_RELEASE:
+                    self.panic = False
             return
         self._fades.pop(parameter.address, None)
         if fade_s is not None and parameter.kind == "float":
@@ -144,10 +195,13 @@ class Tree:
 
     def _store(self, address: str, value: Value) -> None:
         if value != self._values[address]:
-            self.version += 1
             self._values[address] = value
-            del self._versions[address]
-            self._versions[address] = self.version  # at the end: the newest change is the last entry
+            self._touch(address)
+
+    def _touch(self, address: str) -> None:
+        self.version += 1
+        self._versions.pop(address, None)
+        self._versions[address] = self.version  # at the end: the newest change is the last entry
 
     def tick(self, now_ns: int) -> None:
         """Move running fades to `now_ns`; called once a refresh."""
@@ -252,6 +306,9 @@ class Tree:
             return "is only reported, it cannot be set"
         if self.check(address, (value,)).verb == "applied":
             return None
+        denial = self._denial(parameter, value)
+        if denial:
+            return f"is not let through by [words] ({denial})"
         wanted = "[0, 1]" if norm else parameter.range_text()
         return f"should be {'in ' if wanted.startswith('[') else ''}{wanted}"
 
