@@ -16,6 +16,7 @@ from typing import Final
 from vivant.runtime.endpoints import Endpoint, is_loopback, network
 from vivant.runtime.frames import VivantError
 from vivant.runtime.packets import LARGEST_DATAGRAM
+from vivant.runtime.parameters import PANIC, PANIC_RELEASE
 
 LOG = logging.getLogger("vivant.osc")
 
@@ -28,6 +29,9 @@ KNOWN_SENDERS: Final = 1024  # judged hosts that are remembered; forged ones mus
 FEW: Final = 2  # datagrams at a waking: more are a stream, and then the thread sleeps between its sweeps,
 REST_S: Final = 0.003  # because a waking for each of 20,000 a second would cost the picture a core
 PAUSE_S: Final = 0.1  # after an error of the socket, so that a broken network does not cost a core
+
+URGENT: Final = tuple(address.encode() + b"\0" for address in (PANIC, PANIC_RELEASE))
+MOST_URGENT: Final = 64  # a panic is one message; a flood of them is still a panic
 
 Datagram = tuple[bytes, Endpoint]
 
@@ -48,6 +52,7 @@ class Port:
             one.setblocking(False)
         self.address: Endpoint = self._socket.getsockname()[:2]
         self._waiting: deque[Datagram] = deque()
+        self._urgent: deque[Datagram] = deque(maxlen=MOST_URGENT)
         self._bytes_in = self._bytes_evicted = self._bytes_out = 0
         self.datagrams = self.overflow = self.not_allowed = self.errors = 0
         self._closed = threading.Event()
@@ -56,12 +61,13 @@ class Port:
 
     def __len__(self) -> int:
         """How many datagrams wait."""
-        return len(self._waiting)
+        return len(self._urgent) + len(self._waiting)
 
     def take(self) -> Datagram | None:
-        """The oldest datagram with its sender; None when none waits. Never blocks."""
+        """The oldest datagram with its sender, an urgent one before all others; None when none waits. Never
+        blocks."""
         try:
-            datagram = self._waiting.popleft()
+            datagram = (self._urgent or self._waiting).popleft()
         except IndexError:
             return None
         self._bytes_out += ENTRY_BYTES + len(datagram[0])
@@ -126,7 +132,8 @@ class Port:
             return
         self.datagrams += 1
         self._bytes_in += ENTRY_BYTES + len(datagram)
-        self._waiting.append((datagram, sender))
+        # never behind a flood, nor thrown away with it
+        (self._urgent if datagram.startswith(URGENT) else self._waiting).append((datagram, sender))
         while self._bytes_in - self._bytes_evicted - self._bytes_out > WAITING_BYTES and self._waiting:
             self._evict()
 
