@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from vivant.engines.contract import EngineError, GraphSource
-from vivant.engines.manifest import Manifest, cache_folder, keep, kept_folder, recall, relatives
+from vivant.engines.manifest import Manifest, is_staged, keep, recall, relatives
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def kept_or_compiled(engine: Unbuilt) -> bytes:
         return kept
     for line in relatives(manifest):
         log.warning("%s", line)
-    if cache_folder() == kept_folder():  # else the builder is at work, and tells itself what it does
+    if not is_staged():  # else the builder is at work, and tells itself what it does
         log.info("compiling %s for this machine, once; the next start takes it from the store", manifest.what)
     compiled = engine.compiled(lambda share: None)
     try:

@@ -167,6 +167,11 @@ def cache_folder() -> Path:
     return _STAGED.get() or kept_folder()
 
 
+def is_staged() -> bool:
+    """Whether engines are kept elsewhere now than where the show looks for them."""
+    return _STAGED.get() is not None
+
+
 def kept_folder() -> Path:
     """`cache_folder` of the show, also while the builder has another."""
     import platformdirs
