@@ -106,6 +106,15 @@ def test_simplified_graphs_compute_the_same(tiny, tmp_path):
     )
 
 
+def test_simplified_graphs_still_take_every_size(tiny, tmp_path):
+    for part in ("encode", "denoise", "decode"):
+        source, target = tiny / f"{part}.int8.onnx", tmp_path / f"{part}.onnx"
+        simplified(source, target)
+        for side in ("input", "output"):
+            before, after = (getattr(onnx.load(path).graph, side) for path in (source, target))
+            assert [str(one.type) for one in before] == [str(one.type) for one in after]
+
+
 def test_a_graph_that_is_no_graph_or_has_other_tensors_is_refused(tiny, tmp_path):
     card = Card.read(tiny)
     (tmp_path / "decode.onnx").write_bytes((tiny / "decode.float.onnx").read_bytes()[:400])

@@ -54,7 +54,8 @@ def _folded(model: Any) -> Any:  # onnx has no types
     quiet()
     from polygraphy.backend.onnx import FoldConstants
 
-    return FoldConstants(model, error_ok=True, copy=True)()
+    # without shape inference, which takes what is broadcast for 1 and would fix sizes that are free
+    return FoldConstants(model, error_ok=True, copy=True, do_shape_inference=False)()
 
 
 def with_slots(source: Path, target: Path, slots: tuple[int, int], wanted: tuple[int, int]) -> None:
