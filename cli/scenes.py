@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -115,7 +115,7 @@ def roll_back_scene(scene: SceneFile) -> None:
     path = find_scene(scene)
     left = locked(path)
     lock, put_back = roll_back(path, Registry.own())
-    typer.echo(f"{path} is as it was locked on {lock.made}; {len(put_back)} files were put back")
+    typer.echo(f"{path} is as it was locked on {lock.made}; {counted(put_back)} put back")
     for line in differences(left.files, lock.files):
         typer.echo(f"  {line}")
 
@@ -129,9 +129,14 @@ def restore_scene(scene: SceneFile) -> None:
 
     path = find_scene(scene)
     put_back = restore(path, locked(path), Registry.own())
-    typer.echo(f"{path}: {len(put_back)} files were put back")
+    typer.echo(f"{path}: {counted(put_back)} put back")
     for name in put_back:
         typer.echo(f"  {name}")
+
+
+def counted(files: Sequence[str]) -> str:
+    """How many files were, in words."""
+    return "1 file was" if len(files) == 1 else f"{len(files)} files were"
 
 
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

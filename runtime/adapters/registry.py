@@ -54,11 +54,11 @@ class Registry:
         return cls(Path(platformdirs.user_data_dir("vivant")) / "registry")
 
     def keep(self, path: Path) -> Path:
-        """The kept copy of a file, made if there is none yet. Raises VivantError."""
+        """The kept copy of a file, made if there is none yet, or none that is sound. Raises VivantError."""
         try:
             digest = sha256_of(path)
             kept = self.folder / "files" / digest / path.name
-            if not kept.is_file():
+            if not kept.is_file() or sha256_of(kept) != digest:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 _copy(path, kept, digest)
         except OSError as error:
