@@ -99,7 +99,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             cores(),
             first.seed,
             first,
-            begun.files,
+            tuple(begun.files.values()),
             guards=scene.guard.named(),
         )
         graphs = find(scene.student).glob("*.onnx*")

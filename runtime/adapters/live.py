@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
@@ -18,7 +18,7 @@ from vivant.runtime.adapters.dresser import DressJob, News, auditioning_backend,
 from vivant.runtime.adapters.fitting import Fit, Hung
 from vivant.runtime.adapters.found import worn_by
 from vivant.runtime.adapters.registry import Registry
-from vivant.runtime.frames import Clock, Controls, Value
+from vivant.runtime.frames import EMPTY, Clock, Controls, Value
 from vivant.runtime.parameters import ADAPTER, AdapterSketch, adapter_parameter
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.tree import Tree
@@ -38,10 +38,10 @@ Tell = Callable[[str, Sequence[Value]], None]
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a show begins with: kept files of the adapters that passed before, and their hashes by name."""
+    """What a show begins with: kept files of the adapters that passed before, and their hashes, by name."""
 
-    files: tuple[str, ...] = ()
-    hashes: dict[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    hashes: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
 def opening(scene: Scene, registry: Registry, locked: frozenset[str] | None = None) -> Opening:
@@ -49,7 +49,7 @@ def opening(scene: Scene, registry: Registry, locked: frozenset[str] | None = No
     `locked` are the hashes that the scene's lock allows. Raises VivantError."""
     card, worn, _ = worn_by(scene.student, scene.adapters)
     guard = card.guard.sha256 if card.guard else ""
-    files, hashes = [], {}
+    files, hashes = {}, {}
     for name, one in worn.items():
         if one.path.parent == SHIPPED:
             continue
@@ -58,9 +58,9 @@ def opening(scene: Scene, registry: Registry, locked: frozenset[str] | None = No
         if record is None or not record.passed or (locked is not None and digest not in locked):
             LOG.info("adapter %s is not worn yet: it waits for its audition", name)
             continue
-        files.append(str(registry.keep(one.path)))
+        files[name] = str(registry.keep(one.path))
         hashes[name] = digest
-    return Opening(tuple(files), hashes)
+    return Opening(files, hashes)
 
 
 class DresserProcess:
@@ -127,12 +127,13 @@ class LiveAdapters:
         tell: Tell | None = None,
     ) -> None:
         self._dresser, self._process, self._tree, self._tell = dresser, process, tree, tell
+        self._files = dict(begun.files)
         self.worn = dict(begun.hashes)
         """The hash of each adapter of the scene's own that can be worn, by name."""
         self.news: dict[str, News] = {}
         """The newest word on every file, by its path."""
         self._asked: dict[str, News] = {}  # by kept file
-        self._hello: object = None
+        self._hello: object = process.hello
         self._looked_ns = -LOOK_NS
 
     @classmethod
@@ -210,18 +211,13 @@ class LiveAdapters:
             self._say(news.name, "refused", word.problem)
             return
         self.worn[news.name] = news.hash
-        job = self._process.job
-        others = [one for one in job.adapters if self._name_of(one) != news.name]
-        self._process.job = replace(job, adapters=(*others, word.path))
+        self._files[news.name] = word.path
+        self._process.job = replace(self._process.job, adapters=tuple(self._files.values()))
         if ADAPTER + news.name not in self._tree.parameters:
             sketch = AdapterSketch(news.summary, news.alone)
             self._tree.add(adapter_parameter(news.name, sketch), news.name if news.alone else None)
         LOG.info("adapter %s can be worn", news.name)
         self._say(news.name, "ready", "")
-
-    def _name_of(self, kept: str) -> str:
-        """Of a kept file that this show was told of; its own path where it was not."""
-        return next((one.name for one in self.news.values() if one.kept == kept), kept)
 
     def _say(self, name: str, state: str, reason: str) -> None:
         if self._tell is not None:
