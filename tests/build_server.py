@@ -86,6 +86,8 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         home = Path(asked["home"])
+        if asked.get("is_model"):
+            import vivant.engines.diffusion.folder  # noqa: F401  # once, for all children
         child = os.fork()
         if child == 0:
             code = 1
