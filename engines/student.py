@@ -162,6 +162,7 @@ class Student:
     def hang(self, fitted: Fitted) -> None:
         """As LoadedStudent.hang."""
         self.wardrobe.add(fitted.content)
+        self._dressed_for = None
 
     @property
     def hash(self) -> str:

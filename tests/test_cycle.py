@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from vivant.runtime.cycle import Cycle
-from vivant.runtime.parameters import CHOOSE, CYCLE_S, HOUSE_STYLES, parameters_for
+from vivant.runtime.parameters import (
+    CHOOSE,
+    CYCLE_S,
+    HOUSE_STYLES,
+    AdapterSketch,
+    adapter_parameter,
+    parameters_for,
+)
 from vivant.runtime.tree import Tree
 
 SECOND = 1_000_000_000
@@ -41,3 +48,13 @@ def test_a_choice_by_hand_gets_the_whole_time() -> None:
 def test_zero_means_never() -> None:
     tree = Tree(parameters_for())
     assert set(seen(Cycle(tree), tree, range(0, 1000, 10))) == {HOUSE_STYLES[0]}
+
+
+def test_a_medium_that_comes_while_it_goes_round_has_its_turn() -> None:
+    tree = Tree(parameters_for())
+    tree.set(CYCLE_S, (5,), 0, "test")
+    cycle = Cycle(tree)
+    seen(cycle, tree, range(3))
+    tree.add(adapter_parameter("linen", AdapterSketch("woven", True)), "linen")
+    found = seen(cycle, tree, range(3, 5 * len(HOUSE_STYLES) + 10))
+    assert "linen" in found and found[-1] == HOUSE_STYLES[0]

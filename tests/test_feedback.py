@@ -10,7 +10,7 @@ from vivant.runtime.endpoints import Endpoint
 from vivant.runtime.feedback import MOST_SUBSCRIBERS, REFUSALS_A_SECOND, Feedback
 from vivant.runtime.frames import VivantError
 from vivant.runtime.packets import address_of, arguments
-from vivant.runtime.parameters import parameters_for
+from vivant.runtime.parameters import CHOOSE, AdapterSketch, adapter_parameter, parameters_for
 from vivant.runtime.tree import Tree
 
 LOOPBACK = "127.0.0.1"
@@ -105,3 +105,23 @@ def test_a_network_that_takes_nothing_is_counted(tree: Tree) -> None:
 def test_a_target_that_nobody_knows_is_said() -> None:
     with pytest.raises(VivantError, match="no machine of this name is known"):
         Feedback(lambda datagram, where: True, [("no-such-machine.invalid", 9000)])
+
+
+def test_who_listens_hears_of_an_address_that_comes_and_where_the_chosen_lies_now(tree: Tree) -> None:
+    def grow(feedback: Feedback) -> None:
+        feedback.subscribe((LOOPBACK, 1), 0)
+        for refresh in range(60):
+            feedback.feed(tree, dict, refresh * SECOND_NS // 60)
+        tree.add(adapter_parameter("linen", AdapterSketch("woven", True)), "linen")
+        feedback.feed(tree, dict, 2 * SECOND_NS)
+        feedback.feed(tree, dict, 3 * SECOND_NS)
+
+    told = [(address, args) for address, args, _ in sent_by(grow)]
+    assert [one for one in told if "linen" in one[0]] == [
+        ("/vivant/adapter/linen", [0.0]),
+        ("/vivant/adapter/linen/norm", [0.0]),
+    ]
+    chosen = [args for address, args in told if address == CHOOSE + "/norm"]
+    assert len(chosen) == 2 and [args for address, args in told if address == CHOOSE][1] == [
+        tree.value(CHOOSE)
+    ]

@@ -27,7 +27,7 @@ from vivant.runtime.packets import (
     split,
     time_tag,
 )
-from vivant.runtime.parameters import parameters_for
+from vivant.runtime.parameters import CHOOSE, AdapterSketch, adapter_parameter, parameters_for
 from vivant.runtime.port import WAITING_BYTES
 from vivant.runtime.tree import Tree
 from vivant.tools.osc_send import hostile, value_of
@@ -135,6 +135,22 @@ def test_a_message_sets_its_parameter(door: OscDoor, client: Client, tree: Tree)
     door.drain(tree, 0)
     assert (tree.value(EXPOSURE), tree.value("/vivant/present/mirror")) == (0.5, True)
     assert door.counts()["applied"] == 2
+
+
+def test_an_address_that_comes_while_peers_send_is_refused_before_and_taken_after(
+    door: OscDoor, client: Client, tree: Tree
+) -> None:
+    linen = "/vivant/adapter/linen"
+    client.send(message(linen, (0.5,)))
+    door.drain(tree, 0)
+    assert door.counts()["refused_by_reason"] == {"unknown_address": 1}
+    tree.add(adapter_parameter("linen", AdapterSketch("woven", True)), "linen")
+    client.send(message(linen, (0.5,)), message(linen + "/norm", (0.75,)), message(CHOOSE, ("linen",)))
+    door.drain(tree, 0)
+    counts = door.counts()
+    assert counts["applied"] == 3 and counts["refused_by_reason"] == {"unknown_address": 1}
+    assert tree.value(CHOOSE) == "linen"
+    assert add_up(counts)
 
 
 def test_of_many_messages_to_one_address_the_newest_wins(door: OscDoor, client: Client, tree: Tree) -> None:

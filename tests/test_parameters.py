@@ -19,6 +19,7 @@ from vivant.runtime.parameters import (
     RESET,
     AdapterSketch,
     Parameter,
+    adapter_parameter,
     coerce,
     parameters_for,
 )
@@ -338,3 +339,28 @@ def test_the_page_about_parameters_is_what_the_tree_says() -> None:
     assert written.read_text() == page(Tree(parameters_of("house"))), (
         "run: vivant parameters --markdown > docs/parameters.md"
     )
+
+
+def test_a_tree_grows_while_it_is_used(dressed: Tree) -> None:
+    index = dressed.parameters[CHOOSE].choices.index("pencil")
+    dressed.set(CHOOSE, ("pencil",), 0, "osc", fade_s=0.0)
+    dressed.set("/vivant/adapter/dusk", (0.5,), 0, "osc")
+    seen = dressed.version
+    dressed.add(adapter_parameter("linen", AdapterSketch("woven", True)), "linen")
+    assert [address for _, address in dressed.changes(seen)] == [CHOOSE, "/vivant/adapter/linen"]
+    assert dressed.media[-1] == "linen" and dressed.media[index] == "pencil"
+    assert dressed.value(CHOOSE) == "pencil" and dressed.value("/vivant/adapter/dusk") == 0.5
+    assert dressed.set("/vivant/adapter/linen/norm", (0.25,), 0, "osc").taken
+    assert dressed.controls(0, 0, (64, 64)).adapters["linen"] == 0.25
+    dressed.set(CHOOSE, ("linen",), 0, "osc", fade_s=0.0)
+    assert dressed.controls(0, 0, (64, 64)).adapters == {"riso": 0, "pencil": 0, "dusk": 0.5, "linen": 1}
+    dressed.reset()
+    assert dressed.value("/vivant/adapter/linen") == 0.0 and dressed.current["/vivant/adapter/linen"] == 0.0
+
+
+def test_an_adapter_for_every_style_is_no_medium_and_no_address_comes_twice(dressed: Tree) -> None:
+    media, dawn = dressed.media, adapter_parameter("dawn", AdapterSketch("a tint", False))
+    dressed.add(dawn)
+    assert dressed.media == media and dressed.grown == 1
+    with pytest.raises(ValueError, match="is there already"):
+        dressed.add(dawn)

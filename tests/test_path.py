@@ -15,8 +15,9 @@ from tiny_adapter import write_tiny_adapter
 from vivant.engines.card import Card
 from vivant.engines.student import find
 from vivant.guardrails.guard import Guard
+from vivant.runtime.adapters.fitting import Fit
 from vivant.runtime.exchange import make_lanes
-from vivant.runtime.frames import STAGES, Controls, Frame, Judgement, Latent, MonotonicClock, Verdict
+from vivant.runtime.frames import STAGES, U8, Controls, Frame, Judgement, Latent, MonotonicClock, Verdict
 from vivant.runtime.path import Path, Paths, Stopwatch, StudentChoice
 from vivant.runtime.render import ERRORS_IN_A_ROW, Tally
 from vivant.runtime.supervise import RENDER, STAGE
@@ -182,6 +183,38 @@ def test_an_adapter_is_worn_between_two_frames_and_taken_off_again(watch: Stopwa
             pictures.append(path.picture(given, controls, watch, 1).pixels.astype(int))
     assert np.abs(pictures[0] - pictures[1]).mean() > 0.1
     assert np.array_equal(pictures[0], pictures[2]) and np.array_equal(pictures[1], pictures[3])
+
+
+def test_an_adapter_that_comes_while_the_show_runs_paints_as_if_it_had_been_there(
+    watch: Stopwatch, tmp_path: File
+) -> None:
+    card, given = Card.read(find("house")), frame()
+    dusk = write_tiny_adapter(tmp_path / "dusk.safetensors", card, host="ink", recipe="riso")
+    choice = StudentChoice("house", "onnxruntime", "float", threads=1, seed=0)
+    controls = Controls(size_px=SIZE, styles={"ink": 1.0}, adapters={"dusk": 1.0})
+
+    def painted(path: Path, more: Controls = controls) -> U8:
+        path.guard = Guard([Judge(lambda: Verdict(Judgement.PASS, 1.0, "told"))])
+        path.planes.forget()  # type: ignore[union-attr]
+        watch.start(CLOCK.now_ns())
+        return path.picture(given, more, watch, 1).pixels.copy()
+
+    with Path(replace(choice, adapters=(str(dusk),)), SIZE) as path:
+        wanted = painted(path)
+    paths = Paths(choice, controls)
+    bare = painted(paths.want(controls))
+    said = paths.dress([Fit(str(dusk)), Fit(str(tmp_path / "nowhere.safetensors"))])
+    end = time.perf_counter() + 10
+    while len(said) < 2 and time.perf_counter() < end:
+        said += paths.dress([])
+    assert [one.problem == "" for one in said] == [True, False] and said[0].name == "dusk"
+    assert not np.array_equal(bare, wanted)
+    assert np.array_equal(painted(paths.want(controls)), wanted)
+    larger = replace(controls, size_px=(160, 160))
+    while paths.want(larger).size_px != (160, 160) and time.perf_counter() < end + 20:
+        time.sleep(0.01)
+    assert "dusk" in paths.now.student.adapters
+    paths.close()
 
 
 def test_no_texture_is_made_while_the_show_runs(monkeypatch: pytest.MonkeyPatch) -> None:

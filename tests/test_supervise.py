@@ -28,9 +28,21 @@ def beating(job: str, lanes: Lanes, line: Connection) -> None:
         os._exit(9)
     lanes.pulse[RENDER] = time.perf_counter_ns()
     line.send(Hello({"job": job}))
+    if job == "echoes":
+        while (word := received(line)) is not None:
+            lanes.pulse[RENDER] = time.perf_counter_ns()
+            line.send(word)
     while not line.poll(0.02):
         if job != "mute":
             lanes.pulse[RENDER] = time.perf_counter_ns()
+
+
+def received(line: Connection) -> object:
+    """What the present process said; None when it hung up."""
+    try:
+        return line.recv()
+    except EOFError:
+        return None
 
 
 @pytest.fixture
@@ -127,3 +139,14 @@ def test_stop_ends_the_child(start: Callable[[str], RenderProcess]) -> None:
     assert process.pid is None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_words_go_both_ways_beside_the_hello(start: Callable[[str], RenderProcess]) -> None:
+    process = start("echoes")
+    process.wait_until_ready()
+    assert process.tell("dusk") and process.tell("dawn")
+    heard: list[object] = []
+    assert poll_until(process, lambda: heard.extend(process.said()) or len(heard) == 2)  # type: ignore[func-returns-value]
+    assert heard == ["dusk", "dawn"] and process.facts == {"job": "echoes"}
+    process.stop()
+    assert not process.tell("noon") and process.said() == []
