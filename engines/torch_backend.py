@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from vivant.engines.card import read_checked
 from vivant.engines.contract import Availability, EngineError, GraphSource, Precision
 from vivant.engines.specs import Specs, check_arrays, tensor_specs
-from vivant.runtime.frames import Array
+from vivant.runtime.frames import EMPTY, Array
 
 if TYPE_CHECKING:
     from torch import Tensor, device, dtype, nn
@@ -57,16 +57,34 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> TorchEn
             "Use one of these, or the backend openvino or onnxruntime."
         )
     if source.card.weights is None:
-        raise EngineError(f"student {source.card.name} has no weights for torch; use another backend")
+        raise EngineError(
+            f"student {source.card.name} has no weights for torch. Use another backend, or build it anew."
+        )
     specs = tensor_specs(source.card, source.part, size_px)
-    weights = read_checked(source.folder, source.card.weights)
     _settle_threads()
+    import torch
+
+    torch.set_num_threads(threads)  # torch knows one number for the whole process
+    if source.card.diffusion is None:
+        return _house(source, specs)
+    try:
+        from vivant.engines.diffusion.torch_parts import load_part
+    except ImportError as error:
+        raise EngineError(
+            f"torch needs diffusers for student {source.card.name} ({error}). "
+            "Run: pip install 'vivant[diffusion]'"
+        ) from error
+    return load_part(source, size_px, own_device(), getattr(torch, DTYPES[source.precision]))
+
+
+def _house(source: GraphSource, specs: tuple[Specs, Specs]) -> TorchEngine:
+    """One part of a house student."""
+    weights = read_checked(source.folder, source.card.weights)
     import safetensors.torch
     import torch
 
     from vivant.engines.house import Bank, House, Widths, folded
 
-    torch.set_num_threads(threads)  # torch knows one number for the whole process
     try:
         network = House(Widths(**source.card.trained.get("widths", {})), len(source.card.styles))
         network.load_state_dict(safetensors.torch.load(weights))
@@ -98,14 +116,17 @@ class TorchEngine:
         on: device,
         ran: str,
         dtype: dtype | None = None,
+        dtypes: Mapping[str, dtype] = EMPTY,
     ) -> None:
         """`call` takes the inputs in their order, on the device `on`; numbers of its inputs are brought to
-        `dtype` first, None leaves them float32. `ran` tells the precision."""
+        `dtype` first, None leaves them float32. `ran` tells the precision. `dtypes` are those in which inputs
+        should lie on the device beforehand, where it is another than their spec's."""
         import torch
 
         self.inputs, self.outputs = specs
         self.device = on
         self.ran_precision = ran
+        self.dtypes = dtypes
         self._graph, self._dtype = graph, dtype
         self._call: Callable[..., Any] | None = call
         if on.type == "cuda":

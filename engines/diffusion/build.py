@@ -22,6 +22,8 @@ from vivant.engines.diffusion.facts import Facts, PromptFacts, ResidualFacts, Sa
 from vivant.engines.diffusion.load import load_controlnet, load_unet, load_vae
 from vivant.engines.diffusion.model import Model, read_config, weights_hash
 from vivant.engines.diffusion.unet import Denoise, all_sites
+from vivant.engines.diffusion.weights import FILE as WEIGHTS
+from vivant.engines.diffusion.weights import write_weights
 
 NOISE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas")
 ZERO_SNR = "rescale_betas_zero_snr"
@@ -58,18 +60,21 @@ class Built:
 
 def write_float(model: Model, folder: Path, wanted: Wanted) -> Built:
     """Write encode, denoise, decode (and control, for a ControlNet with an engine of its own) as
-    {part}.float.onnx. Raises EngineError for files that do not fit."""
+    {part}.float.onnx, and their networks for torch (weights.write_weights). Raises EngineError for files
+    that do not fit."""
     if wanted.batch > 1 and (wanted.negative or wanted.controlnet or wanted.image_prompt):
         raise EngineError(
             "a batch of frames takes neither a negative prompt, a ControlNet nor an image prompt"
         )
     unet, vae = load_unet(model, wanted.fused), load_vae(model)
+    controlnet = load_controlnet(wanted.controlnet) if wanted.controlnet else None
+    networks = {"unet": unet, "vae": vae} | ({"controlnet": controlnet} if controlnet is not None else {})
+    write_weights(folder / WEIGHTS, networks, wanted.image_prompt)
     if wanted.image_prompt is not None:
         add_image_prompt(unet, wanted.image_prompt)
     layout = (
         Layout(all_sites(unet, wanted.attention_only), wanted.slots, wanted.rank) if wanted.rank else None
     )
-    controlnet = load_controlnet(wanted.controlnet) if wanted.controlnet else None
     facts = _facts(model, wanted, unet, layout, controlnet)
     own = controlnet if facts.control == "fused" else None
     size_px = (facts.default_size, facts.default_size)

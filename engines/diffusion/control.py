@@ -3,6 +3,7 @@ prompts (IP-Adapter). Needs torch and diffusers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -57,12 +58,17 @@ def add_image_prompt(unet: nn.Module, path: Path) -> None:
     """Give a UNet the cross-attention of an IP-Adapter file (Ye et al. 2023): safetensors with image_proj.*
     and ip_adapter.* . Raises EngineError when it is none, or is made for another width."""
     tensors, _ = opened(path)
+    hang_image_prompt(unet, {name: torch.from_numpy(np.array(one)) for name, one in tensors.items()}, path)
+
+
+def hang_image_prompt(unet: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """As add_image_prompt, of a file's tensors; `path` is named where they do not fit."""
     parts: dict[str, dict[str, Tensor]] = {"image_proj": {}, "ip_adapter": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         if part not in parts or not rest:
             raise EngineError(f"{path} is no IP-Adapter: it holds {name}, not image_proj.* and ip_adapter.*")
-        parts[part][rest] = torch.from_numpy(np.array(tensor))
+        parts[part][rest] = tensor
     if not all(parts.values()):
         raise EngineError(f"{path} is no IP-Adapter: image_proj.* and ip_adapter.* are both needed")
     if "proj.weight" not in parts["image_proj"]:

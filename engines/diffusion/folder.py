@@ -24,6 +24,7 @@ from vivant.engines.diffusion.model import Model, open_model
 from vivant.engines.diffusion.prompts import Prompt, to_bytes
 from vivant.engines.diffusion.steps import Kind, Sampler
 from vivant.engines.diffusion.text import embed, load_encoders
+from vivant.engines.diffusion.weights import FILE as WEIGHTS
 from vivant.engines.manifest import write_atomically
 from vivant.runtime.frames import U8, Latent
 
@@ -135,6 +136,7 @@ def draft(built: Built, out: Path, name: str, source: str) -> Card:
         default_size=facts.default_size,
         sigma_range=(0.0, 1.0),
         graphs=graphs_of(built, out, ("float",)),
+        weights=card_file(out / WEIGHTS),
         prompt=card_file(out / "prompt.safetensors"),
         made_with="vivant engines build",
         trained={"source": source, "parity_db": {k: finite(p.psnr_db) for k, p in built.parity.items()}},

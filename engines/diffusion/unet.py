@@ -54,7 +54,7 @@ class Slots:
             for site in layout.sites
             for length in (site.taps * site.inputs, site.outputs)
         ]
-        self._rank = layout.rank
+        self._rank, self._dtype = layout.rank, next(unet.parameters()).dtype
         self._pieces: tuple[Tensor, ...] = ()
         self._share: Tensor | None = None
         rows = layout.slots * layout.rank
@@ -65,6 +65,10 @@ class Slots:
 
     def hold(self, bank: Tensor, scale: Tensor) -> None:
         """`bank` (K, width), `scale` (1, K)."""
+        if bank.dtype != self._dtype:  # else a graph would be given a cast that does nothing
+            bank = bank.to(self._dtype)
+        if scale.dtype != self._dtype:
+            scale = scale.to(self._dtype)
         self._pieces = torch.split(bank, self._lengths, 1)
         self._share = scale.reshape(-1, 1, 1).expand(-1, self._rank, 1).reshape(-1, 1)  # (K * R, 1)
 
@@ -79,8 +83,11 @@ class Slots:
         place = torch.eye(site.taps).reshape(1, site.taps, *site.kernel).repeat(rows, 1, 1, 1)
 
         def add(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+            nonlocal place
             if self._share is None:
                 return output
+            if (place.device, place.dtype) != (output.device, output.dtype):
+                place = place.to(output)  # once, and before a graph is captured
             down = self._pieces[piece].reshape(rows * site.taps, site.inputs)
             up = self._pieces[piece + 1].reshape(rows, site.outputs) * self._share
             if isinstance(module, nn.Linear):
