@@ -57,6 +57,11 @@ class Order:
         """What is put on torch's current stream inside goes here."""
         return nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
+    def after_others(self) -> None:
+        """What comes here waits for what this thread put on torch's current stream."""
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream(self.device))
+
     def wait(self) -> None:
         """Until all that was put here is done: of this order alone, not of the whole device."""
         if self.stream is not None:

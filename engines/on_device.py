@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import numpy as np
 
 from vivant.engines.adapter import ADAPTED, dressed
 from vivant.engines.contract import Part
+from vivant.engines.diffusion.on_device import DiffusionOnDevice
 from vivant.engines.student import Student
-from vivant.engines.walk import Walk, house_walk
-from vivant.runtime.frames import F32, Array, Controls
+from vivant.engines.walk import Wish, house_walk
+from vivant.runtime.frames import F32, U8, Array, Controls
 
 if TYPE_CHECKING:
     import torch
 
-    from vivant.engines.device_frame import TensorPart
+    from vivant.engines.device_contract import DeviceStudent, TensorPart
 
-
-class DeviceStudent(Protocol):
-    """A student as DeviceFrame wants it. One thread, between two frames.
-
-    `noises` is how many noises its walks may use. `asks` gives the walk of a frame, the recipes that its
-    planes are made for, its noises (an array that is the same object is not put to the device again), and the
-    inputs of its parts that the frame does not make itself."""
-
-    parts: Mapping[Part, TensorPart]
-    device: torch.device
-    noises: int
-
-    def asks(
-        self, controls: Controls
-    ) -> tuple[Walk, Mapping[str, float], tuple[F32, ...], Mapping[tuple[Part, str], Array]]: ...
+log = logging.getLogger(__name__)
 
 
 class HouseOnDevice:
-    """A house student; the same arithmetic as Student.denoise and Student.dress."""
+    """A house student as a DeviceStudent; the same arithmetic as Student.denoise and Student.dress."""
 
+    steps: tuple[int, ...] = (1, 2, 3, 4)
     noises = 1
+    kept: Mapping[tuple[Part, str], torch.Tensor] = MappingProxyType({})
+    sees: Literal["edges", "frame"] | None = None
+    leaves_out = False
 
     def __init__(self, student: Student, device: torch.device) -> None:
         self.parts = cast("Mapping[Part, TensorPart]", student.engines)
@@ -49,9 +41,12 @@ class HouseOnDevice:
         self._seed: int | None = None
         self._noise: F32 = np.empty(0, np.float32)
 
-    def asks(
-        self, controls: Controls
-    ) -> tuple[Walk, Mapping[str, float], tuple[F32, ...], Mapping[tuple[Part, str], Array]]:
+    @staticmethod
+    def refusal(student: Student) -> str:
+        """Every house student can."""
+        return ""
+
+    def asks(self, controls: Controls, pixels: U8) -> Wish:
         """As DeviceStudent. Strength is clipped to the card's sigma_range."""
         low, high = self._card.sigma_range
         walk = house_walk(min(max(controls.strength, low), high), controls.steps)
@@ -62,19 +57,42 @@ class HouseOnDevice:
         if controls.seed != self._seed:
             generator = np.random.Generator(np.random.Philox(key=controls.seed))
             self._noise, self._seed = generator.standard_normal(self._shape, np.float32), controls.seed
-        return walk, recipes, (self._noise,), given
+        return Wish(walk, (self._noise,), given, recipes)
 
 
-KINDS: Final[Mapping[str, Callable[[Any, Any], DeviceStudent]]] = MappingProxyType({"house": HouseOnDevice})
-"""By a card's kind; a kind that is not here runs its stages one by one."""
+class Offer(Protocol):
+    """How a kind of student comes to whole frames. `refusal` says why one does not, empty where it does."""
+
+    def __call__(self, student: Any, device: torch.device) -> DeviceStudent: ...
+    def refusal(self, student: Any) -> str: ...
+
+
+KINDS: Final[Mapping[str, Offer]] = MappingProxyType({"house": HouseOnDevice, "diffusion": DiffusionOnDevice})
+"""By a card's kind."""
 
 
 def on_device(student: Any) -> DeviceStudent | None:  # any LoadedStudent
     """A student whose parts all lie on one GPU, for whole frames there; None for any other."""
-    make = KINDS.get(student.card.kind)
+    device = gpu_of(student)
+    if device is None or refusal(student):
+        return None
+    return KINDS[student.card.kind](student, device)
+
+
+def refusal(student: Any) -> str:
+    """Why a student whose parts lie on a GPU runs them one by one all the same, by the policy part_by_part;
+    empty for one that need not, and for one that lies elsewhere."""
+    if gpu_of(student) is None:
+        return ""
+    offer = KINDS.get(student.card.kind)
+    if offer is None:
+        return f"nothing paints whole frames with students of kind {student.card.kind}"
+    return offer.refusal(student)
+
+
+def gpu_of(student: Any) -> torch.device | None:
+    """The GPU on which all parts of a student lie; None where they do not."""
     engines = getattr(student, "engines", {})
     found = {getattr(engine, "device", None) for engine in engines.values()}
     device = found.pop() if len(found) == 1 else None
-    if make is None or device is None or device.type == "cpu":
-        return None
-    return make(student, device)
+    return None if device is None or device.type == "cpu" else device

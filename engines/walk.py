@@ -1,15 +1,17 @@
-"""How noise is mixed into a latent and taken out again, as a few numbers that a captured graph can read."""
+"""How noise is mixed into a latent and taken out again, as a few numbers that a captured graph can read, and
+what else a whole frame is made of."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from vivant.engines.contract import Part
 from vivant.engines.diffusion.steps import Advance, Step
-from vivant.runtime.frames import F32
+from vivant.runtime.frames import EMPTY, F32, U8, Array
 
 WIDTH = 4  # numbers of one step
 
@@ -30,6 +32,25 @@ class Walk:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one whole frame on a device is made of (vivant.engines.on_device).
+
+    `noises` are arrays that are not put to the device again while they are the same objects; `given` the
+    inputs of parts that the frame does not make itself; `recipes` what its planes are made for; `feedback` in
+    [0, 1) the share of what was admitted last in the clean code; `edges` u8 (1, H, W, 1) what a ControlNet is
+    shown. `left_out` says of the clean code, at rest, whether this frame is to be left out; None where none
+    is."""
+
+    walk: Walk
+    noises: tuple[F32, ...]
+    given: Mapping[tuple[Part, str], Array]
+    recipes: Mapping[str, float] = field(default_factory=lambda: EMPTY)
+    feedback: float = 0.0
+    edges: U8 | None = None
+    left_out: Callable[[F32], bool] | None = None
+
+
 def house_walk(sigma: float, steps: int) -> Walk:
     """What Student.denoise does: (1 - sigma) clean + sigma noise, and falling sigmas by Euler's method."""
     found = []
@@ -43,8 +64,11 @@ def house_walk(sigma: float, steps: int) -> Walk:
 
 
 def diffusion_walk(steps: Sequence[Step], advance: Advance) -> Walk:
-    """What vivant.engines.diffusion.steps.img2img does. Every way to advance is linear in the noisy code, the
-    denoised code and fresh noise, so its shares are what it makes of ones and zeros."""
+    """What vivant.engines.diffusion.steps.img2img does; no steps leave the code as it is. Every way to
+    advance is linear in the noisy code, the denoised code and fresh noise, so its shares are what it makes of
+    ones and zeros."""
+    if not steps:
+        return Walk((1.0, 0.0), ())
     one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
     found = []
     for step in steps[:-1]:

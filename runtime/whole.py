@@ -1,7 +1,7 @@
 """The picture's stages from encode to decode as one piece of work on a GPU, for students that offer it.
 
-What runtime.path does stage by stage, with the same rest, guard, planes and textures; here the guard chooses
-on the device, and a picture that it did not admit is not handed on.
+What runtime.path does stage by stage, with the same rest, guard, planes, textures and stillness; here the
+guard chooses on the device, and a picture that it did not admit is not handed on.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from vivant.engines.cuda import OnFailure
-from vivant.engines.device_frame import NO_NUMBERS, Asked, DeviceFrame
+from vivant.engines.device_contract import DeviceStudent
+from vivant.engines.device_frame import NO_NUMBERS, Asked, DeviceFrame, Painted
 from vivant.engines.field_torch import TorchPlaneField
-from vivant.engines.on_device import DeviceStudent
+from vivant.engines.walk import Wish
 from vivant.guardrails.device import DeviceGuard
 from vivant.runtime.frames import F32, U8, Controls, Verdict
 from vivant.runtime.rest import CODE_BAND, GUIDE_BAND
+from vivant.runtime.still import SHARE
+from vivant.runtime.still_device import DeviceStill
 
-STEPS = (1, 2, 3, 4)
 NO_PIXELS: U8 = np.empty((0, 0, 4), np.uint8)
 
 
@@ -45,18 +47,24 @@ class WholeFrame:
         recipes: tuple[str, ...],
         seed: int,
         on_failure: OnFailure = "stop",
-        steps: tuple[int, ...] = STEPS,
     ) -> None:
         """`seed` moves the textures under the canvas. Raises EngineError."""
-        _, height, width, _ = _shapes(student)["picture"]
-        guided = guard.guide is not None
+        made = _shapes(student)
+        _, height, width, _ = made["picture"]
         self._student, self.guard = student, guard
-        self._field = TorchPlaneField((width, height), seed, student.device, recipes) if guided else None
-        self.frame = DeviceFrame(
-            student.parts, student.device, guard, self._field, steps, student.noises, on_failure
-        )
+        planes = None
+        self._field = None
+        if guard.guide is not None:
+            self._field = TorchPlaneField((width, height), seed, student.device, recipes)
+            planes = tuple(self._field.planes.shape)
+        still = DeviceStill(made["picture"], made["denoised"], made.get("guide"), planes, student.device)
+        self.frame = DeviceFrame(student, guard, self._field, still, on_failure)
         self._noises: list[F32 | None] = [None] * student.noises
         self._guide: F32 | None = None
+        self._last: Verdict | None = None
+        self._kept_for: object = None
+        self._admitted = False
+        self._smooth = 0.0
         if self._field is not None:
             self._field.forget()
 
@@ -75,27 +83,58 @@ class WholeFrame:
         return self.frame.without_graph
 
     def picture(self, pixels: U8, controls: Controls, smooth: float, hold: float, carry: float) -> Whole:
-        """One frame u8 (H, W, 3); `smooth`, `hold` and `carry` as Rest.settle and PlaneField.update have
-        them.
+        """One frame u8 (H, W, 3); `smooth`, `hold` and `carry` as Rest.settle, Still.keep and
+        PlaneField.update have them.
 
         Textures are carried by the motion up to the frame before: its guide is what the host has."""
-        walk, recipes, noises, given = self._student.asks(controls)
-        for index, noise in enumerate(noises):
+        wish = self._student.asks(controls, pixels)
+        self._give(wish)
+        smooth = max(smooth, 0.0)
+        if smooth and not self._smooth:
+            self.frame.forget()  # as Rest does
+        self._smooth = smooth
+        style = (controls.styles, controls.adapters)
+        asked = Asked(
+            wish.walk,
+            (CODE_BAND * smooth, GUIDE_BAND * smooth),
+            wish.feedback if self._admitted else 0.0,
+            SHARE**smooth if smooth and style == self._kept_for else 1.0,
+            self._planes(wish, hold, carry),
+        )
+        looked: Mapping[str, float] = {}
+        if wish.left_out is not None:
+            code, looked = self.frame.look(pixels, asked)
+            if wish.left_out(code) and self._last is not None:
+                return self._handed_on(self._last, self.frame.again(asked), looked)
+        painted = self.frame.paint(pixels, asked)
+        self._last = self.guard.verdict(painted.numbers, painted.timings_ms["guard"])
+        self._guide = painted.guide
+        if self._last.admits:
+            self._admitted, self._kept_for = True, style if smooth else None
+        return self._handed_on(self._last, painted, looked)
+
+    def _give(self, wish: Wish) -> None:
+        for index, noise in enumerate(wish.noises):
             if noise is not self._noises[index]:
                 self.frame.give_noise(index, noise)
                 self._noises[index] = noise
-        for (part, name), array in given.items():
+        for (part, name), array in wish.given.items():
             self.frame.give(part, name, array)
-        planes = NO_NUMBERS
-        if self._field is not None:
-            planes = self._field.ask(recipes, hold)
-            if self._guide is not None:
-                self.frame.carry(self._field.follow(self._guide, recipes, carry))
-        smooth = max(smooth, 0.0)
-        painted = self.frame.paint(pixels, Asked(walk, (CODE_BAND * smooth, GUIDE_BAND * smooth), planes))
-        verdict = self.guard.verdict(painted.numbers, painted.timings_ms["guard"])
-        self._guide = painted.guide
-        return Whole(verdict, painted.pixels if verdict.admits else NO_PIXELS, painted.timings_ms)
+        if wish.edges is not None:
+            self.frame.give_edges(wish.edges)
+
+    def _planes(self, wish: Wish, hold: float, carry: float) -> F32:
+        if self._field is None:
+            return NO_NUMBERS
+        if self._guide is not None:
+            self.frame.carry(self._field.follow(self._guide, wish.recipes, carry))
+        return self._field.ask(wish.recipes, hold)
+
+    def _handed_on(self, verdict: Verdict, painted: Painted, looked: Mapping[str, float]) -> Whole:
+        took = dict(painted.timings_ms)
+        for stage, ms in looked.items():
+            took[stage] = took.get(stage, 0.0) + ms
+        return Whole(verdict, painted.pixels if verdict.admits else NO_PIXELS, took)
 
 
 def _shapes(student: DeviceStudent) -> dict[str, tuple[int, ...]]:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -38,11 +38,11 @@ from vivant.engines.diffusion.torch_parts import (
     random_networks,
     torch_parts,
 )
-from vivant.engines.walk import Walk, diffusion_walk
+from vivant.engines.walk import Wish, diffusion_walk
 from vivant.guardrails.device import DeviceGuard
 from vivant.guardrails.envelope import Fitted
 from vivant.guardrails.measure import length
-from vivant.runtime.frames import F32, U8, Array, Controls
+from vivant.runtime.frames import U8, Controls
 from vivant.runtime.whole import WholeFrame
 
 WARM_UP: Final = 5
@@ -56,7 +56,11 @@ known."""
 class RandomStudent:
     """Random networks as WholeFrame wants a student: one step at half strength, one prompt, one noise."""
 
+    steps: tuple[int, ...] = (1,)
     noises = 1
+    kept: Mapping[tuple[Part, str], torch.Tensor] = MappingProxyType({})
+    sees: Literal["edges", "frame"] | None = None
+    leaves_out = False
 
     def __init__(self, networks: Networks, size: int, made_faster: Callable[[Any], Any], tokens: int) -> None:
         facts = random_facts(networks, size, tokens)
@@ -67,10 +71,8 @@ class RandomStudent:
         self._noise = noise(0, facts.specs("encode", (size, size))[1][0].shape)
         self._prompt = noise(1, (1, facts.prompt.tokens, facts.prompt.width))
 
-    def asks(
-        self, controls: Controls
-    ) -> tuple[Walk, Mapping[str, float], tuple[F32, ...], Mapping[tuple[Part, str], Array]]:
-        return self._walk, {}, (self._noise,), {("denoise", "prompt"): self._prompt}
+    def asks(self, controls: Controls, pixels: U8) -> Wish:
+        return Wish(self._walk, (self._noise,), {("denoise", "prompt"): self._prompt})
 
 
 def ours(
@@ -85,7 +87,7 @@ def ours(
     student = RandomStudent(networks, size, made_faster, tokens)
     channels = 4
     guard = DeviceGuard(_all_admitting(channels), (1, channels, size // 8, size // 8), None, student.device)
-    whole = WholeFrame(student, guard, (), 0, on_failure, steps=(1,))
+    whole = WholeFrame(student, guard, (), 0, on_failure)
     return lambda pixels: whole.picture(pixels, Controls(), 0.0, 0.0, 0.0).timings_ms
 
 

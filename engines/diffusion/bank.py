@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -76,6 +77,15 @@ class Layout:
             up = row[start + self.rank * length :][: self.rank * site.outputs]
             up.reshape(self.rank, site.outputs)[: pair.rank] = pair.up.T
         return row
+
+
+class Hooks(Protocol):
+    """Where packed rows hang: `scale` f32 (1, K) lies on the host."""
+
+    scale: F32
+
+    def hang(self, slot: int, row: F32) -> None: ...
+    def inputs(self) -> dict[str, F32]: ...
 
 
 class Bank:

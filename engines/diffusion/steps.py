@@ -157,6 +157,8 @@ ADVANCE: Mapping[Kind, Advance] = {
     "lcm": lcm,
     "tcd": tcd,
 }
+FRESH: frozenset[Kind] = frozenset({"euler_ancestral", "lcm", "tcd"})
+"""Those that add noise again."""
 
 
 def img2img(

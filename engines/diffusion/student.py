@@ -9,7 +9,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from vivant.engines import registry
 from vivant.engines.card import Card
 from vivant.engines.contract import Engine, EngineError, Fitted, Part, Precision, TensorSpec, Wearable
 from vivant.engines.diffusion.desk import Desk, Mixer, PromptDesk, texts_of
@@ -20,14 +19,16 @@ from vivant.engines.diffusion.embeddings import (
     opening,
     prompt_store,
 )
+from vivant.engines.diffusion.facts import Facts
 from vivant.engines.diffusion.noise import SeededNoise
 from vivant.engines.diffusion.prompts import Prompt
 from vivant.engines.diffusion.steady import Likeness, remembered
-from vivant.engines.diffusion.steps import ADVANCE, Step, img2img, most_steps, schedule, stream
+from vivant.engines.diffusion.steps import ADVANCE, FRESH, Step, img2img, most_steps, schedule, stream
 from vivant.engines.diffusion.wardrobe import Wardrobe, names_of, read_loras, read_one
 from vivant.engines.diffusion.wiring import guidance_embedding, size_ids
 from vivant.engines.diffusion.wishes import Wishes, wishes_of
 from vivant.engines.loading import buffers, load_engines
+from vivant.engines.walk import Wish, diffusion_walk
 from vivant.runtime.frames import EMPTY, F32, U8, Array, Controls, Latent
 
 EDGES = (100, 200)  # Canny's thresholds, as ControlNets for edges were trained with
@@ -63,6 +64,7 @@ class DiffusionStudent:
         height, width = self._picture.shape[1:3]
         self.size_px: tuple[int, int] = (width, height)
         self._noise = SeededNoise(self._code.shape)
+        self._started: tuple[object, F32] = (), self._code
         self._rows = np.zeros_like(self._given["code"])  # frames under way, where there are several at once
         self._under_way = False
         self._likeness = Likeness(0.0)
@@ -73,6 +75,16 @@ class DiffusionStudent:
         self._skipped = 0
         if "size_ids" in self._given:
             self._given["size_ids"][...] = size_ids(self.size_px)
+
+    @property
+    def engines(self) -> Mapping[Part, Engine]:
+        """Its engines by part; they close with the student."""
+        return self._engines
+
+    @property
+    def diffusion(self) -> Facts:
+        """What its card says of it as a diffusion model."""
+        return self._facts
 
     @property
     def hash(self) -> str:
@@ -149,7 +161,8 @@ class DiffusionStudent:
             )
         np.copyto(self._frame[0], pixels)  # a buffer that stays where the engine has bound it
         if "control" in self._given:
-            self._given["control"][0] = _seen(pixels, self._facts.sees)
+            shown = edges_of(pixels)[0] if self._facts.sees == "edges" else pixels
+            self._given["control"][0] = shown.transpose(2, 0, 1) * np.float32(1 / 255)
         self._engines["encode"].run({"frame": self._frame}, {"code": self._code})
         return Latent(self._code, None)
 
@@ -165,6 +178,34 @@ class DiffusionStudent:
         np.copyto(self._denoised, self._paint(clean, wishes, controls.stamp_ns / 1e9))
         self._painted += 1
         return Latent(self._denoised, None)
+
+    def wish(self, controls: Controls, pixels: U8) -> Wish:
+        """What a whole frame on a device is made of: the same that `denoise` paints, and leaves out."""
+        wishes = wishes_of(controls)
+        self._mixer.follow(wishes)
+        self._write_inputs(wishes, controls)
+        steps = self._steps(wishes)
+        made = {"sigma", "control", "adapters", *(s.name for e in self._engines.values() for s in e.outputs)}
+        given = {
+            (part, spec.name): self._given[spec.name]
+            for part, engine in self._engines.items()
+            for spec in engine.inputs
+            if spec.name in self._given and spec.name not in made
+        }
+
+        def left_out(code: F32) -> bool:
+            skips = self._may_skip(code, wishes, controls)
+            self._skipped += skips
+            return skips
+
+        return Wish(
+            diffusion_walk(steps, ADVANCE[self._facts.sampler.kind]),
+            self._noises_of(len(steps), wishes, controls.stamp_ns / 1e9),
+            given,
+            feedback=wishes.feedback,
+            edges=edges_of(pixels) if "control" in self._given and self._facts.sees == "edges" else None,
+            left_out=left_out if wishes.skip > 0.0 else None,
+        )
 
     def dress(self, controls: Controls) -> Mapping[str, float]:
         """It has no planes."""
@@ -209,12 +250,9 @@ class DiffusionStudent:
         steps = self._steps(wishes)
         if not steps:
             return clean
-        noise = self._noise
 
         def drawn(index: int) -> F32:
-            if index:
-                return noise.step(wishes.seed, index)
-            return noise.start((wishes.seed, wishes.seed_b), wishes.seed_blend, wishes.turn_s, time_s)
+            return self._noise_of(index, wishes, time_s)
 
         advance = ADVANCE[self._facts.sampler.kind]
         if self._facts.batch == 1:
@@ -224,6 +262,20 @@ class DiffusionStudent:
                 row[...] = clean[0] + drawn(0)[0] * np.float32(step.sigma)
             self._under_way = True
         return stream(self._model, self._rows, clean, steps, advance, drawn)
+
+    def _noise_of(self, index: int, wishes: Wishes, time_s: float) -> F32:
+        """What a frame starts with, and what its steps add."""
+        if index:
+            return self._noise.step(wishes.seed, index)
+        return self._noise.start((wishes.seed, wishes.seed_b), wishes.seed_blend, wishes.turn_s, time_s)
+
+    def _noises_of(self, count: int, wishes: Wishes, time_s: float) -> tuple[F32, ...]:
+        """Every noise of a frame, each the same array as long as it is the same noise."""
+        key = (wishes.seed, wishes.seed_b, wishes.seed_blend, wishes.turn_s, time_s * (wishes.turn_s > 0.0))
+        if key != self._started[0]:
+            self._started = key, self._noise_of(0, wishes, time_s).copy()
+        added = range(1, count) if self._facts.sampler.kind in FRESH else ()
+        return (self._started[1], *(self._noise_of(index, wishes, time_s) for index in added))
 
     def _steps(self, wishes: Wishes) -> tuple[Step, ...]:
         """The steps of a frame; none at a strength so low that there is no timestep below it."""
@@ -269,14 +321,12 @@ def _named(specs: tuple[TensorSpec, ...], arrays: Mapping[str, Array]) -> dict[s
     return {spec.name: arrays[spec.name] for spec in specs}
 
 
-def _seen(pixels: U8, sees: str) -> F32:
-    """What a ControlNet is shown of a frame, (3, H, W) or (1, H, W) in [0, 1]."""
-    if sees == "frame":
-        return pixels.transpose(2, 0, 1) * np.float32(1 / 255)
+def edges_of(pixels: U8) -> U8:
+    """What a ControlNet for edges is shown of a frame, (1, H, W, 1)."""
     import cv2
 
-    edges: U8 = cv2.Canny(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), *EDGES)
-    return edges[None] * np.float32(1 / 255)
+    edges = np.asarray(cv2.Canny(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), *EDGES), np.uint8)
+    return edges[None, ..., None]
 
 
 def load(
@@ -290,11 +340,6 @@ def load(
 ) -> DiffusionStudent:
     """As vivant.engines.kinds.load_student."""
     facts = facts_of(card)
-    if registry.door(backend).reads != "graphs":
-        raise EngineError(
-            f"student {card.name} is made of graphs, which backend {backend} does not run. Use openvino or "
-            "onnxruntime."
-        )
     loras = read_loras(facts, card.name, adapters)
     nothing = embedding_of_nothing(folder, card)
     engines = load_engines(folder, card, backend, precision, size_px, threads)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vivant.engines.contract import EngineError
-from vivant.engines.diffusion.bank import Bank
+from vivant.engines.diffusion.bank import Bank, Hooks
 from vivant.engines.diffusion.facts import Facts
 from vivant.engines.diffusion.lora import Lora, read_lora
 from vivant.engines.hangers import Hangers
@@ -59,7 +59,7 @@ class Wardrobe:
 
     def __init__(self, facts: Facts, loras: Mapping[str, Lora]) -> None:
         self.loras = dict(loras)
-        self._bank = Bank(facts.adapters.layout) if facts.adapters is not None else None
+        self._bank: Hooks | None = Bank(facts.adapters.layout) if facts.adapters is not None else None
         self._hangers = Hangers(facts.adapters.slots if facts.adapters else 0, self._hang)
 
     def inputs(self) -> dict[str, F32]:
@@ -76,6 +76,13 @@ class Wardrobe:
         """One more that can be worn, between two frames; it takes the place of another of its name."""
         self.loras[name] = lora
         self._hangers.renew(name)
+
+    def hang_in(self, bank: Hooks) -> None:
+        """Everything hangs elsewhere from here on, on a device; scales stay where they are."""
+        assert self._bank is not None
+        bank.scale, self._bank = self._bank.scale, bank
+        for name in self.loras:
+            self._hangers.renew(name)
 
     def _hang(self, slot: int, name: str) -> None:
         assert self._bank is not None

@@ -154,7 +154,7 @@ def test_a_diffusion_students_graph_paints_what_its_stages_paint():
     for policy in ("stop", "no_graph"):
         student = RandomStudent(networks, 64, lambda network: network, 7)
         guard = DeviceGuard(_all_admitting(4), (1, 4, 8, 8), None, student.device)
-        painter = WholeFrame(student, guard, (), 0, policy, steps=(1,))
+        painter = WholeFrame(student, guard, (), 0, policy)
         if policy == "no_graph":
             painter.frame.graphs[1]._graph = None
         made.append(painter.picture(frame, Controls(), 0.0, 0.0, 0.0).pixels.astype(int))

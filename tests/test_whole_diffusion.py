@@ -1,0 +1,264 @@
+"""A diffusion student's whole frame on one device is the frame that its stages give one by one. On a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch: pip install '.[diffusion]'")
+pytest.importorskip("diffusers", reason="needs diffusers: pip install '.[diffusion]'")
+pytest.importorskip("onnx", reason="needs onnx: pip install '.[diffusion]'")
+import tiny_diffusion as tiny  # noqa: E402
+from diffusers import EulerDiscreteScheduler, LCMScheduler  # noqa: E402
+from test_diffusion_student import SIZE, asking, loras, own_store, scene  # noqa: E402, F401
+from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
+
+from vivant.engines.diffusion import build as building  # noqa: E402
+from vivant.engines.diffusion import folder as folders  # noqa: E402
+from vivant.engines.diffusion.build import Wanted  # noqa: E402
+from vivant.engines.diffusion.calibration import Calibration  # noqa: E402
+from vivant.engines.diffusion.export import Parity  # noqa: E402
+from vivant.engines.diffusion.folder import write_student  # noqa: E402
+from vivant.engines.diffusion.on_device import DiffusionOnDevice  # noqa: E402
+from vivant.engines.kinds import load_student  # noqa: E402
+from vivant.guardrails.device import DeviceGuard  # noqa: E402
+from vivant.guardrails.envelope import Envelope, Fitted  # noqa: E402
+from vivant.guardrails.fit import fit_envelope  # noqa: E402
+from vivant.guardrails.guard import Guard  # noqa: E402
+from vivant.guardrails.sanity import Sanity  # noqa: E402
+from vivant.runtime.frames import Controls, Judgement  # noqa: E402
+from vivant.runtime.rest import Rest  # noqa: E402
+from vivant.runtime.still import Still  # noqa: E402
+from vivant.runtime.whole import WholeFrame  # noqa: E402
+from vivant.tools.bench_peer import _all_admitting  # noqa: E402
+
+pytestmark = pytest.mark.torch
+CPU = torch.device("cpu")
+CODES = 1e-4  # float32 sums in another order
+ALIKE = Parity(0.0, 0.0, 200.0)
+LEVELS = 1  # what lies between two levels falls to either
+
+
+def written(out: Path, kind: str = "sd", scheduler: Any = EulerDiscreteScheduler, **wanted: Any) -> Path:
+    """A tiny student in a folder."""
+    autoencoder = tiny.taesd()
+    autoencoder.register_to_config(scaling_factor=10.0)  # of random weights: its codes hardly differ
+    made = tiny.pipeline(kind, autoencoder)
+    made.scheduler = scheduler(**tiny.SD, prediction_type="sample")
+    made.save_pretrained(out / "model")
+    if wanted.get("controlnet"):
+        tiny.controlnet(made.unet).save_pretrained(out / "controlnet")
+        wanted["controlnet"] = out / "controlnet"
+    frames = [scene(i) for i in range(12)]
+    return write_student(
+        out / "model", out / "tiny", Wanted(**wanted), frames, fit_envelope, ("float",), "tiny"
+    )
+
+
+def torch_alone(patch: pytest.MonkeyPatch) -> None:
+    """Students that are written have weights, and no graphs and no guard: nothing here reads them."""
+    patch.setattr(building, "_written", lambda module, given, made, path, half: (path.touch(), ALIKE)[1])
+    patch.setattr(folders, "collect", lambda *_: Calibration())
+    patch.setattr("test_whole_diffusion.fit_envelope", lambda _, path: path.touch())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("sd"), slots=2, rank=2, attention_only=True)
+
+
+@pytest.fixture(scope="module")
+def lcm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its steps add noise again."""
+    with pytest.MonkeyPatch.context() as patch:
+        torch_alone(patch)
+        return written(tmp_path_factory.mktemp("lcm"), scheduler=LCMScheduler, rank=0)
+
+
+class Stepwise:
+    """What runtime.path does."""
+
+    def __init__(self, student: Any) -> None:
+        self.student, self.rest, self.still = student, Rest(), Still()
+        self.guard = Guard.load(*student.guard_file, limit_ms=10_000)
+        self.code = np.empty(0, np.float32)
+
+    def picture(self, pixels: Any, controls: Controls, smooth: float) -> tuple[Any, Any]:
+        latent = self.rest.settle(self.student.encode(pixels), smooth)
+        latent = self.student.denoise(latent, controls)
+        verdict = self.guard.judge(latent, controls)
+        if not verdict.admits:
+            return verdict, None
+        self.code = latent.code.copy()
+        drawn = self.student.decode(latent, None, controls)
+        return verdict, self.still.keep(drawn, latent, None, controls, smooth).copy()
+
+
+class Both:
+    """A student painting whole frames, and another one stage by stage."""
+
+    def __init__(self, folder: Path, adapters: Any = (), fitted: Fitted | None = None) -> None:
+        """`fitted` judges in place of the student's own guard."""
+        self.student, self.alone = (
+            load_student(folder, "torch", "float", SIZE, 1, adapters) for _ in range(2)
+        )
+        self.stepwise = Stepwise(self.alone)
+        device = DiffusionOnDevice(self.student, CPU)
+        if fitted is None:
+            self.whole = WholeFrame.load(device, self.student.guard_file, (), 3)
+        else:
+            self.stepwise.guard = Guard([Sanity(), Envelope(fitted)], limit_ms=10_000)
+            shape = (1, 4, SIZE[1] // 8, SIZE[0] // 8)
+            self.whole = WholeFrame(device, DeviceGuard(fitted, shape, None, CPU), (), 3)
+
+    def prepare(self, controls: Controls) -> None:
+        self.alone.prepare(controls)
+        self.student.prepare(controls)
+
+    def paint(self, pixels: Any, controls: Controls, smooth: float = 0.0) -> tuple[Any, Any]:
+        """The code that was decoded and the picture, the same from both."""
+        verdict, wanted = self.stepwise.picture(pixels, controls, smooth)
+        made = self.whole.picture(pixels, controls, smooth, 0.9, 0.0)
+        assert made.verdict.judgement is verdict.judgement, (made.verdict, verdict)
+        assert made.verdict.score == pytest.approx(verdict.score, abs=1e-3)
+        code = self.whole.guard.code.numpy().copy()
+        if wanted is None:
+            assert made.pixels.size == 0
+        else:
+            np.testing.assert_allclose(code, self.stepwise.code, atol=CODES)
+            assert np.abs(made.pixels.astype(int) - wanted).max() <= LEVELS
+        return code, made.pixels.copy()
+
+    def close(self) -> None:
+        self.alone.close()
+        self.student.close()
+
+
+@pytest.fixture
+def both(folder: Path, loras: list[Path]) -> Iterator[Both]:  # noqa: F811
+    made = Both(folder, loras)
+    yield made
+    made.close()
+
+
+def frame(seed: int) -> Any:
+    """Frames that differ more than soft shapes do: every other one is a negative."""
+    return scene(seed) if seed % 2 else 255 - scene(seed)
+
+
+def apart(one: Any, other: Any) -> float:
+    return float(np.abs(one[0] - other[0]).max())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_a_whole_frame_is_what_its_stages_give(both: Both, steps: int) -> None:
+    painted = [both.paint(frame(seed), asking(0.3, steps=steps)) for seed in range(3)]
+    assert apart(painted[0], painted[1]) > 10 * CODES
+    assert np.ptp(painted[0][1][..., :3]) > 5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_steps_that_add_noise_again_add_the_same(lcm: Path, steps: int) -> None:
+    both = Both(lcm, fitted=_all_admitting(4))
+    first = both.paint(frame(1), asking(0.7, steps=steps))
+    other = both.paint(frame(1), replace(asking(0.7, steps=steps), seed=6))
+    assert apart(first, other) > 10 * CODES
+    both.close()
+
+
+def test_a_strength_below_every_timestep_leaves_the_code_as_it_is(folder: Path) -> None:
+    both = Both(folder, fitted=_all_admitting(4))
+    clean = both.student.encode(frame(1)).code.copy()
+    code, _ = both.paint(frame(1), asking(0.0))
+    assert np.array_equal(code, clean)
+    both.paint(frame(1), asking(0.0021, steps=4))  # two of a thousand timesteps lie below it
+    both.close()
+
+
+def test_prompts_adapters_seeds_and_strength_change_between_two_frames(both: Both) -> None:
+    first = both.paint(frame(1), asking(0.4))
+    both.prepare(asking(a="a fox", b="b, b"))
+    changes = [
+        asking(0.4, a="a fox", b="b, b", blend=0.5),
+        asking(0.4, a="a fox"),
+        asking(0.7),
+        asking(0.4, steps=1),
+        asking(0.4, adapters={"gold-leaf": 1.0}),
+        asking(0.4, adapters={"gold-leaf": 0.5, "smoke": 1.0}),
+        asking(0.4, adapters={"smoke": 1.0}),
+        asking(0.4, seed_b=9, seed_blend=0.5),
+        replace(asking(0.4), seed=8),
+    ]
+    both.prepare(asking())
+    for controls in changes:
+        assert apart(both.paint(frame(1), controls), first) > CODES, controls
+        assert apart(both.paint(frame(1), asking(0.4)), first) <= CODES
+
+
+def test_noise_turns_with_the_shows_clock(both: Both) -> None:
+    turning = asking(0.7, steps=1, turn_s=4.0)
+    codes = [both.paint(frame(1), replace(turning, stamp_ns=ns * 10**8)) for ns in (0, 10, 10, 25)]
+    assert apart(codes[0], codes[1]) > CODES and apart(codes[1], codes[2]) == 0.0
+    assert apart(codes[2], codes[3]) > CODES
+
+
+def test_only_what_was_admitted_is_fed_back(both: Both) -> None:
+    fed = asking(0.3, feedback=0.6)
+    alone = both.paint(frame(1), fed)  # the first frame has nothing before it
+    assert apart(alone, both.paint(frame(1), asking(0.3))) <= CODES
+    both.paint(frame(2), fed)
+    after = both.paint(frame(1), fed)
+    assert apart(after, alone) > CODES
+
+
+def test_a_frame_like_the_last_is_left_out_and_its_picture_stays(both: Both) -> None:
+    still = asking(0.3, skip=1e-3)
+    first = both.paint(frame(1), still)
+    for _ in range(3):
+        assert apart(both.paint(frame(1), still), first) == 0.0
+    both.paint(frame(2), still)
+    both.paint(frame(2), replace(still, seed=6))
+    for _ in range(12):  # at most ten in a row
+        both.paint(frame(2), replace(still, seed=6))
+    for _ in range(2):
+        both.paint(frame(2), asking(0.3, skip=1e-3, turn_s=10.0))
+    assert both.student.counts["skipped"] == both.alone.counts["skipped"] == 3 + 10 + 1
+
+
+def test_what_rests_is_averaged_and_what_moves_is_shown_at_once(both: Both) -> None:
+    """Also with smoothing off between, a change of adapters, and a frame left out."""
+    for pixels in (frame(1), frame(1), frame(2), frame(1)):
+        both.paint(pixels, asking(0.3), 0.5)
+    for seed in range(4):
+        both.paint(frame(1), replace(asking(0.05, steps=1), seed=seed), 0.9)
+    both.paint(frame(1), asking(0.3), 0.0)
+    for more in ({"skip": 1.0}, {"skip": 1.0}, {"adapters": {"smoke": 0.5}}, {"adapters": {"smoke": 0.5}}):
+        both.paint(frame(2), asking(0.3, **more), 0.5)
+
+
+def test_what_is_not_admitted_is_never_decoded(both: Both) -> None:
+    both.paint(frame(1), asking(0.3))
+    chosen = both.whole.guard.code.clone()
+    both.whole.frame.give_noise(0, np.full(tuple(chosen.shape), np.nan, np.float32))
+    held = both.whole.picture(frame(2), asking(0.3), 0.0, 0.9, 0.0)
+    assert held.verdict.judgement is Judgement.HOLD and "NaN" in held.verdict.reason
+    assert held.pixels.size == 0 and torch.equal(both.whole.guard.code, chosen)
+
+
+@pytest.mark.parametrize(("control", "sees"), [("fused", "edges"), ("residuals", "frame")])
+def test_a_controlnet_guidance_and_a_second_text_encoder_are_in_the_frame(
+    control: str, sees: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch_alone(monkeypatch)
+    wanted = {"controlnet": True, "control": control, "sees": sees}
+    both = Both(written(tmp_path, "sdxl", rank=0, negative=True, **wanted), fitted=_all_admitting(4))
+    both.prepare(asking(a="a fox", negative="ash"))
+    plain = both.paint(frame(1), asking(0.7, a="a fox", guidance=1.0, scale=0.0))
+    for more in ({"scale": 1.0, "guidance": 1.0}, {"scale": 0.0, "guidance": 2.0}):
+        assert apart(both.paint(frame(1), asking(0.7, a="a fox", negative="ash", **more)), plain) > 1e-5
+    both.close()
