@@ -261,8 +261,8 @@ def performer_material() -> Material:
 def _tell(order: Order, outcome: Outcome, target: Target) -> None:
     from vivant.engines.builder.store import size_of
 
-    if outcome.worst_layer:
-        typer.echo(f"furthest from float inside: {outcome.worst_layer}")
+    for part, (name, cosine) in outcome.worst_layers.items():
+        typer.echo(f"furthest from float inside {part}: {name}, cosine {cosine:.4f}")
     for part, names in outcome.kept.items():
         if names:
             typer.echo(f"{part} keeps in float: {', '.join(names)}")

@@ -155,8 +155,9 @@ def bench_kept(chosen: Sequence[Entry], seconds: float) -> None:
     from vivant.engines.kinds import load_student
     from vivant.guardrails.guard import Guard
 
-    table = Table(box=SIMPLE, title=f"ms over {seconds:g} s: p50 / p95 / p99")
-    rows: list[tuple[str, dict[str, str]]] = []
+    table = Table(box=SIMPLE, title=f"milliseconds, {seconds:g} s each")
+    for heading in ("on", "stage", "p50", "p95", "p99"):
+        table.add_column(heading, justify="left" if heading in ("on", "stage") else "right", no_wrap=True)
     for tried in _students(chosen):
         with load_student(
             tried.folder, tried.backend, tried.precision, tried.size_px, tried.threads
@@ -165,17 +166,12 @@ def bench_kept(chosen: Sequence[Entry], seconds: float) -> None:
             racer = Contender(student, tried.threads, Guard.load(*student.guard_file).judge, planes)
             for _ in measure([racer], seconds):
                 pass
-        figures = {
-            row["stage"]: f"{row['p50_ms']:.1f} / {row['p95_ms']:.1f} / {row['p99_ms']:.1f}"
-            for row in racer.rows()
-        }
-        rows.append((f"{tried.backend} {tried.precision} {tried.size_px[0]}x{tried.size_px[1]}", figures))
-    table.add_column("on", no_wrap=True)
-    for stage in rows[0][1]:
-        table.add_column(stage, justify="right", no_wrap=True)
-    for name, figures in rows:
-        table.add_row(name, *figures.values())
-    Console(width=140).print(table)
+        name = f"{tried.backend} {tried.precision} {tried.size_px[0]}x{tried.size_px[1]}"
+        for row in racer.rows():
+            figures = (f"{row[key]:.1f}" for key in ("p50_ms", "p95_ms", "p99_ms"))
+            table.add_row(name, row["stage"], *figures)
+            name = ""
+    Console().print(table)
 
 
 def _students(chosen: Iterable[Entry]) -> Iterator[Any]:

@@ -216,9 +216,9 @@ def test_many_layers_are_looked_at_by_blocks():
 
 def test_every_layer_is_held_against_its_own_in_the_float_graph(tiny):
     plain, quantized = tiny / "decode.float.onnx", tiny / "decode.int8.onnx"
-    found = layer_by_layer("decode", plain, quantized, [inputs_of(plain)])
+    found = layer_by_layer(plain, quantized, [inputs_of(plain)])
     assert found and all(0.5 < cosine <= 1.0 + 1e-6 for cosine in found.values())
-    same = layer_by_layer("decode", plain, plain, [inputs_of(plain)])
+    same = layer_by_layer(plain, plain, [inputs_of(plain)])
     assert min(same.values()) == pytest.approx(1.0, abs=1e-6)  # float32 sums
 
 

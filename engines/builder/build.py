@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vivant.engines.builder.compare import THRESHOLDS, Row, Threshold, failing, worst
 from vivant.engines.builder.errors import BuildError
-from vivant.engines.builder.install import install_engines, install_student
+from vivant.engines.builder.install import install_engine, install_student
 from vivant.engines.builder.order import Order
 from vivant.engines.builder.parts import parts_of
-from vivant.engines.builder.plan import Kept, Plan, plan
+from vivant.engines.builder.plan import Kept, Plan, plan, told
 from vivant.engines.builder.step import Shelf, Watch
-from vivant.engines.builder.work import read_rows
+from vivant.engines.builder.work import read_rows, read_worst
 from vivant.engines.contract import Part
 
 ANEW = "none, as ranges that are taken anew are enough"
@@ -23,11 +23,12 @@ ATTEMPTS = 5  # at keeping enough layers in float
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was built: how each engine compares with float, the layer that INT8 costs most, the layers kept in
-    float, where the engines are, and the student that is there now, if one was made."""
+    """What was built: how each engine compares with float, the layer of each part that is furthest from float
+    and its cosine, the layers kept in float, where the engines are, and the student that is there now, if one
+    was made."""
 
     rows: tuple[Row, ...]
-    worst_layer: str
+    worst_layers: Mapping[Part, tuple[str, float]]
     kept: Kept
     engines: tuple[Path, ...]
     student: Path | None
@@ -51,10 +52,10 @@ def build(order: Order, shelf: Shelf, watch: Watch) -> Outcome:
         watch.planned(shelf.missing(*asked.goals))
         for goal in asked.goals:
             shelf.get(goal, watch)
-        rows, layer = _found(asked, shelf)
+        rows = _rows(asked, shelf)
         bad = failing(rows, least)
         if not bad:
-            return _installed(order, asked, shelf, rows, layer, kept)
+            return _installed(order, asked, shelf, rows, kept)
         if order.precision != "int8":
             raise NotNear(_unlike(order, bad, least), rows)
         kept |= _advised(asked, shelf, watch, bad)
@@ -67,15 +68,8 @@ def build(order: Order, shelf: Shelf, watch: Watch) -> Outcome:
     )
 
 
-def _found(asked: Plan, shelf: Shelf) -> tuple[list[Row], str]:
-    """All comparisons, and the layer that lost most at any size."""
-    places = [shelf.place(one) for one in asked.trials.values()]
-    rows = [row for place in places for row in read_rows(place)]
-    layers = [json.loads(path.read_text()) for place in places for path in place.glob("worst.json")]
-    if not layers:
-        return rows, ""
-    lost = min(layers, key=lambda layer: float(layer["cosine"]))
-    return rows, f"{lost['name']} (cosine {lost['cosine']:.4f})"
+def _rows(asked: Plan, shelf: Shelf) -> list[Row]:
+    return [row for one in asked.trials.values() for row in read_rows(shelf.place(one))]
 
 
 def _advised(asked: Plan, shelf: Shelf, watch: Watch, bad: Sequence[Row]) -> dict[Part, tuple[str, ...]]:
@@ -83,7 +77,7 @@ def _advised(asked: Plan, shelf: Shelf, watch: Watch, bad: Sequence[Row]) -> dic
     part that is furthest."""
     parts = [part for part in asked.advice if any(row.part == part for row in bad)]
     if not parts:
-        rows, _ = _found(asked, shelf)
+        rows = _rows(asked, shelf)
         furthest = min((row for row in worst(rows).values() if row.part != "whole"), key=lambda r: r.psnr_db)
         parts = [part for part in asked.advice if part == furthest.part]
     goals = [asked.advice[part] for part in parts]
@@ -94,16 +88,18 @@ def _advised(asked: Plan, shelf: Shelf, watch: Watch, bad: Sequence[Row]) -> dic
     return found
 
 
-def _installed(
-    order: Order, asked: Plan, shelf: Shelf, rows: Sequence[Row], layer: str, kept: Kept
-) -> Outcome:
-    stores = [shelf.get(one) for one in asked.engines.values()]
+def _installed(order: Order, asked: Plan, shelf: Shelf, rows: Sequence[Row], kept: Kept) -> Outcome:
+    layers = read_worst(shelf.place(one) for one in asked.trials.values())
+    of_size = {size: read_rows(shelf.place(one)) for size, one in asked.trials.items()}
+    engines: list[Path] = []
     try:
-        engines = install_engines(stores, rows, layer, order.material.digest)
+        for name, one in asked.engines.items():
+            mine = [row for size, found in of_size.items() if told(size) in name.split() for row in found]
+            engines += install_engine(shelf.get(one), mine, layers, order.material.digest)
         student = install_student(shelf.get(asked.student), order.name) if asked.makes_student else None
     except OSError as error:
         raise BuildError(f"what was built cannot be put in its place: {error}. Free some space.") from error
-    return Outcome(tuple(rows), layer, dict(kept), tuple(engines), student)
+    return Outcome(tuple(rows), layers, dict(kept), tuple(engines), student)
 
 
 def _unlike(order: Order, bad: Sequence[Row], least: Threshold) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vivant.engines.builder.compare import Row
@@ -14,27 +14,29 @@ from vivant.engines.builder.errors import BuildError
 from vivant.engines.builder.folders import link_tree
 from vivant.engines.builder.step import STAGED
 from vivant.engines.card import CARD
-from vivant.engines.contract import EngineError
+from vivant.engines.contract import EngineError, Part
 from vivant.engines.manifest import Verified, keep, kept_folders, read_kept, recall, staged_in, sync_folder
 
 
-def install_engines(built: Sequence[Path], rows: Sequence[Row], layer: str, inputs: str) -> list[Path]:
-    """Keeps the engines that lie in these stores, with how they were verified, in the store that the show
-    uses; the folders of those that are there now. An engine that is there already, whole and verified alike,
-    is left alone. Raises OSError."""
+def install_engine(
+    store: Path, rows: Sequence[Row], layers: Mapping[Part, tuple[str, float]], inputs: str
+) -> list[Path]:
+    """Keeps what lies in a step's own store, with how it was verified at its sizes, in the store that the
+    show uses; the folders that are there now. An engine that is there already, whole and verified alike, is
+    left alone. Raises OSError."""
     found = []
-    for store in built:
-        with staged_in(store):
-            folders = kept_folders()
-        for folder in folders:
-            kept = read_kept(folder)
-            own = [row for row in rows if row.part == kept.manifest.part]
-            verified = verified_by(own, layer, inputs)
-            if _there(kept.manifest.folder) != verified:
-                compiled = recall(folder, kept.manifest)
-                assert compiled is not None
-                keep(kept.manifest.folder, kept.manifest, compiled, verified)
-            found.append(kept.manifest.folder)
+    with staged_in(store):
+        folders = kept_folders()
+    for folder in folders:
+        kept = read_kept(folder)
+        own = [row for row in rows if row.part == kept.manifest.part]
+        layer = layers.get(kept.manifest.part)
+        verified = verified_by(own, f"{layer[0]}, cosine {layer[1]:.4f}" if layer else "", inputs)
+        if _there(kept.manifest.folder) != verified:
+            compiled = recall(folder, kept.manifest)
+            assert compiled is not None
+            keep(kept.manifest.folder, kept.manifest, compiled, verified)
+        found.append(kept.manifest.folder)
     return found
 
 

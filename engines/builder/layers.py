@@ -120,7 +120,7 @@ def _runs(graph: Path | bytes, samples: Sequence[Mapping[str, Array]]) -> list[d
 
 
 def layer_by_layer(
-    part: str, float_onnx: Path, int8_onnx: Path, samples: Sequence[Mapping[str, Array]]
+    float_onnx: Path, int8_onnx: Path, samples: Sequence[Mapping[str, Array]]
 ) -> dict[str, float]:
     """The lowest cosine between each layer of an INT8 graph and the same layer of its float graph, errors of
     all layers before it among its own. (Cosine, as a gain may have been folded into a layer.) Graphs above
@@ -130,7 +130,7 @@ def layer_by_layer(
     (plain, own), (quantized, others) = (_seen_inside(path) for path in (float_onnx, int8_onnx))
     runs = list(zip(_runs(plain, samples), _runs(quantized, samples), strict=True))
     return {
-        f"{part}{name}": min(cosine_of(wanted[own[name]], made[others[name]]) for wanted, made in runs)
+        name: min(cosine_of(wanted[own[name]], made[others[name]]) for wanted, made in runs)
         for name in own.keys() & others.keys()
     }
 

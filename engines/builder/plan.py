@@ -151,7 +151,7 @@ def _engines(order: Order, parts: Sequence[Part], student: Step) -> dict[str, St
     groups = [order.sizes_px] if door.built_before else [(size,) for size in order.sizes_px]
     found = {}
     for sizes_px in groups:
-        told = " ".join(f"{width}x{height}" for width, height in sizes_px)
+        words = " ".join(map(told, sizes_px))
         for part in parts:
             facts = _facts(
                 **where(order.backend), precision=order.precision, sizes=sizes_px,
@@ -159,21 +159,20 @@ def _engines(order: Order, parts: Sequence[Part], student: Step) -> dict[str, St
             )  # fmt: skip
             make = partial(work.compiled, order, part, sizes_px)
             guess_s = 180.0 if door.built_before else 1.0
-            found[f"engine {part} {told}"] = step(
-                "build", f"{part} {told}", make, facts, {STUDENT: student}, guess_s
+            found[f"engine {part} {words}"] = step(
+                "build", f"{part} {words}", make, facts, {STUDENT: student}, guess_s
             )
     return found
 
 
 def _trial(order: Order, student: Step, engines: Mapping[str, Step], size_px: Size) -> Step:
-    told = f"{size_px[0]}x{size_px[1]}"
-    mine = {name: one for name, one in engines.items() if told in name.split()}
+    mine = {name: one for name, one in engines.items() if told(size_px) in name.split()}
     facts = _facts(
         **where(order.backend), precision=order.precision, size=size_px, threads=order.machine.threads,
         material=order.material.digest, adapters=hashes(adapter.SHIPPED),
     )  # fmt: skip
     make = partial(work.verified, order, size_px)
-    return step("verify", told, make, facts, {STUDENT: student, **mine}, 20.0)
+    return step("verify", told(size_px), make, facts, {STUDENT: student, **mine}, 20.0)
 
 
 def _advice(
@@ -190,6 +189,11 @@ def _advice(
         make = partial(work.advice, part, kind, least, at_least)
         found[part] = step("layers", part, make, facts, calibrated[part], 30.0)
     return found
+
+
+def told(size_px: Size) -> str:
+    """A size as people write it, and as the names of steps have it."""
+    return f"{size_px[0]}x{size_px[1]}"
 
 
 def where(backend: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from vivant.engines.builder.layers import layer_by_layer
 from vivant.engines.builder.models import made_up_lora
 from vivant.engines.builder.trial import MADE_UP, Easel, made_up_adapter, runs_of, wishes_of
 from vivant.engines.card import Card
-from vivant.engines.contract import Engine, Kind, LoadedStudent, Precision
+from vivant.engines.contract import Engine, Kind, LoadedStudent, Part, Precision
 from vivant.engines.kinds import load_student
 from vivant.engines.manifest import staged_in
 from vivant.engines.watched import Sight, watching
@@ -61,10 +61,11 @@ def held_against_float(tried: Tried, engines: Path | None, frames: Sequence[U8],
     return rows
 
 
-def worst_layer(tried: Tried, kind: Kind, frames: Sequence[U8]) -> tuple[str, float]:
-    """The layer whose output in the INT8 graph is furthest from the float graph's, and their cosine."""
+def worst_layers(tried: Tried, kind: Kind, frames: Sequence[U8]) -> dict[Part, tuple[str, float]]:
+    """Of each part the layer whose output in the INT8 graph is furthest from the float graph's, and their
+    cosine."""
     card = Card.read(tried.folder)
-    found: dict[str, float] = {}
+    found: dict[Part, tuple[str, float]] = {}
     with float_student(tried.folder, tried.size_px, tried.threads) as (reference, seen):
         easel = Easel(reference)
         for index, wish in enumerate(wishes_of(reference)[:LOOKED_AT]):
@@ -73,8 +74,10 @@ def worst_layer(tried: Tried, kind: Kind, frames: Sequence[U8]) -> tuple[str, fl
     for part in card.parts:
         plain, quantized = (tried.folder / card.graphs[part][one].file for one in ("float", kind))
         inputs = [given for of, given, _ in runs if of == part][:LOOKED_AT]
-        found |= layer_by_layer(part, plain, quantized, inputs)
-    return min(found.items(), key=lambda layer: layer[1], default=("", 1.0))
+        layers = layer_by_layer(plain, quantized, inputs)
+        if layers:
+            found[part] = min(layers.items(), key=lambda layer: layer[1])
+    return found
 
 
 @contextmanager

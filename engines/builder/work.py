@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +30,7 @@ from vivant.engines.builder.layers import FEW, MANY, Scale, costs, to_keep
 from vivant.engines.builder.order import Order
 from vivant.engines.builder.step import Making
 from vivant.engines.builder.trial import Easel, runs_of, wishes_of
-from vivant.engines.builder.verify import Tried, float_student, held_against_float, worst_layer
+from vivant.engines.builder.verify import Tried, float_student, held_against_float, worst_layers
 from vivant.engines.card import Card
 from vivant.engines.contract import GraphSource, Kind, Part, Precision
 from vivant.engines.manifest import keep, staged_in
@@ -145,12 +145,22 @@ def verified(order: Order, size_px: Size, making: Making) -> None:
         rows = held_against_float(tried, Path(store) if engines else None, frames, making.share)
     (making.folder / "rows.json").write_text(json.dumps([asdict(row) for row in rows]))
     if order.precision == "int8":
-        name, cosine = worst_layer(tried, graph_kind(order.backend, order.precision), frames)
-        (making.folder / "worst.json").write_text(json.dumps({"name": name, "cosine": cosine}))
+        layers = worst_layers(tried, graph_kind(order.backend, order.precision), frames)
+        (making.folder / "worst.json").write_text(json.dumps(layers))
 
 
 def read_rows(folder: Path) -> list[Row]:
     return [Row(**row) for row in json.loads((folder / "rows.json").read_text())]
+
+
+def read_worst(folders: Iterable[Path]) -> dict[Part, tuple[str, float]]:
+    """The layer of each part that is furthest from float at any of some sizes, and its cosine."""
+    found: dict[Part, tuple[str, float]] = {}
+    for path in (path for folder in folders for path in folder.glob("worst.json")):
+        for part, (name, cosine) in json.loads(path.read_text()).items():
+            if part not in found or cosine < found[part][1]:
+                found[part] = name, cosine
+    return found
 
 
 def graph_kind(backend: str, precision: Precision) -> Kind:
