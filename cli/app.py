@@ -34,7 +34,7 @@ app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a s
 app.add_typer(adapters, name="adapters", help="What a scene may wear, what was refused, and auditions.")
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
 app.add_typer(engines, name="engines", help="The students on this machine.")
-app.add_typer(guard, name="guard", help="What the guards find in a recording.")
+app.add_typer(guard, name="guard", help="Fit a guard, and see what the guards did.")
 app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")
 
 

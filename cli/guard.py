@@ -1,4 +1,4 @@
-"""`vivant guard`: what the guards find in a recording."""
+"""`vivant guard`: fitting a guard, what the guards did in a day, and what they find in a recording."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vivant.cli.guarding import fit, report
+
 if TYPE_CHECKING:
     from vivant.guardrails.flash_film import Analysis
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(fit)
+app.command()(report)
 
 
 @app.callback()
 def guard() -> None:
-    """What the guards find in a recording."""
+    """Fit a guard, see what the guards did in a day, and what they find in a recording."""
 
 
 @app.command()

@@ -48,6 +48,12 @@ class Sheet:
             self._pixels, text, origin, cv2.FONT_HERSHEY_SIMPLEX, size * SCALE, colour, SCALE, cv2.LINE_AA
         )
 
+    def lay(self, left: int, top: int, picture: U8) -> None:
+        """A picture u8 (h, w, 3), a pixel of it to a pixel of the sheet."""
+        large = picture.repeat(SCALE, 0).repeat(SCALE, 1)
+        rows = slice(top * SCALE, top * SCALE + large.shape[0])
+        self._pixels[rows, left * SCALE : left * SCALE + large.shape[1]] = large
+
     def pixels(self) -> U8:
         import cv2
 

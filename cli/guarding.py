@@ -1,0 +1,144 @@
+"""`vivant guard fit` and `vivant guard report`: fitting a probe, and what the guards did in a day."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vivant.runtime.frames import VivantError
+
+if TYPE_CHECKING:
+    from vivant.guardrails.probe_fit import Fit
+
+
+def fit(
+    approved: Annotated[
+        Path, typer.Option(metavar="DIR", help="Pictures and films of what the piece may show")
+    ],
+    forbidden: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="What it must not show, a sub-folder for each kind. A picture with transparency is pasted "
+            "into approved ones at any scale and rotation",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.npz", help="The guard file to write")] = Path(
+        "probe.npz"
+    ),
+    student: Annotated[str, typer.Option(help="A student's name or folder")] = "house",
+    backend: Annotated[str, typer.Option(help="What the student runs on; auto takes the fastest")] = "auto",
+    precision: Annotated[str, typer.Option(help="int8, half, bf16 or float: as in the show")] = "int8",
+    size: Annotated[
+        int | None, typer.Option(help="Side of the pictures, a multiple of 32; the student's own")
+    ] = None,
+    views: Annotated[
+        int, typer.Option(help="How many views of approved pictures, and of forbidden ones", min=100)
+    ] = 3000,
+    epochs: Annotated[int, typer.Option(help="How often all views are gone through", min=1)] = 8,
+    folds: Annotated[int, typer.Option(help="Parts for the cross-validation", min=2, max=10)] = 3,
+    false_hold_rate: Annotated[
+        float, typer.Option(help="Share of approved frames that may be held", min=1e-6, max=0.1)
+    ] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Of the views and of the fitting")] = 0,
+) -> None:
+    """Fit a probe: a small network that looks for forbidden kinds of pictures in the student's latents.
+
+    Writes the guard file, its model card (.json) and a picture (.png) of the scores and of the views nearest
+    the threshold, and says what to write into the scene. Needs the distill extra.
+    """
+    from vivant.guardrails.pictures import read_folder
+    from vivant.runtime.guard_sheet import guard_sheet
+    from vivant.runtime.report import write_json
+
+    allowed, denied = read_folder(approved), read_folder(forbidden)
+    plan: dict[str, Any] = {
+        "views": views, "epochs": epochs, "folds": folds, "false_hold_rate": false_hold_rate, "seed": seed
+    }  # fmt: skip
+    found = fitted(student, backend, precision, size, allowed, denied, out, plan)
+    write_json({**found.card, "sha256": found.sha256}, out.with_suffix(".json"))
+    guard_sheet(found, f"{out.name}: {', '.join(found.kinds)}", out.with_suffix(".png"))
+    say(found, out)
+
+
+def fitted(
+    student: str,
+    backend: str,
+    precision: str,
+    size: int | None,
+    allowed: Any,
+    denied: Any,
+    out: Path,
+    plan: Any,
+) -> Fit:
+    """The fit, with its progress and the time left shown to a person who watches."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from vivant.engines.kinds import load_student
+    from vivant.engines.machine import cores
+    from vivant.engines.registry import choose
+
+    try:
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise VivantError(f"fitting needs {error.name}. Run: pip install 'vivant[distill]'") from error
+    from vivant.guardrails.probe_fit import Plan, fit_probe
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def tell(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what.capitalize(), total=1.0)
+            progress.update(tasks[what], completed=share)
+
+        side = None if size is None else (size, size)
+        with load_student(student, choose(backend)[0], precision, side, cores()) as loaded:  # type: ignore[arg-type]
+            return fit_probe(loaded, allowed, denied, out, Plan(**plan), tell)
+
+
+def say(found: Fit, out: Path) -> None:
+    """The rates with their intervals, and what to write into the scene."""
+    rates = found.card["cross_validated"]
+    for what, rate in (("approved", rates["false_hold"]), *rates["true_hold"].items()):
+        low, high = rate["interval_95"]
+        typer.echo(
+            f"  {what}: {rate['held']} of {rate['of']} held, {rate['rate']:.2%} "
+            f"(95 % interval {low:.2%} to {high:.2%}), cross-validated"
+        )
+    for path in (out, out.with_suffix(".json"), out.with_suffix(".png")):
+        typer.echo(f"  {path}")
+    typer.echo(f'In the scene:\n  [guard]\n  files = {{"{out}" = "{found.sha256}"}}')
+
+
+def report(
+    day: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="Which day; today if not given")
+    ] = None,
+    log: Annotated[Path | None, typer.Option(metavar="DIR", help="The audit folder of the scene")] = None,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Where the drawing goes")] = None,
+) -> None:
+    """What the guards held, what people and triggers did, and what broke in a day: counted and drawn."""
+    from vivant.runtime.audit import audit_folder, read_day
+    from vivant.runtime.audit_chart import day_chart, reasons, totals
+
+    try:
+        at = datetime.now() if day is None else datetime.fromisoformat(day)
+    except ValueError as error:
+        raise typer.BadParameter(f"'{day}' is not a day, for example 2026-11-21") from error
+    lines, broken = read_day(log or audit_folder(), at)
+    drawn = picture or Path(f"guard-{at:%Y-%m-%d}.png")
+    day_chart(lines, at, drawn)
+    typer.echo(f"{at:%Y-%m-%d}: {len(lines)} lines" + (f", {broken} that cannot be read" if broken else ""))
+    for row, count in totals(lines).most_common():
+        typer.echo(f"  {row}: {count}")
+    for reason, count in reasons(lines).most_common(8):
+        typer.echo(f"    {count} x {reason}")
+    typer.echo(f"  {drawn}")

@@ -1,0 +1,307 @@
+"""Fits a probe from folders of pictures, away from the show: encode, train, cross-validate, set thresholds.
+
+Imports torch, through vivant.guardrails.probe_net.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from vivant.engines.contract import LoadedStudent
+from vivant.guardrails.guard_file import write_guard_file
+from vivant.guardrails.pictures import PicturesError, Still, Views
+from vivant.guardrails.probe import VERSION
+from vivant.runtime.frames import F32, U8, Array, Controls, Latent
+
+TAIL: Final = 0.05  # of approved views: the worst of them say how the rest of the tail goes on
+DECOYS: Final = 0.35  # of approved views with a cut-out among the forbidden: a harmless piece pasted in
+NEAREST: Final = 6  # views of a kind, on either side of its threshold, that are kept to be looked at
+THUMB_PX: Final = 160
+Z95: Final = 1.96
+FEWEST_VIEWS: Final = 100
+
+Tell = Callable[[str, float], None]
+"""Told what is being done and the share of it that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`views` of approved pictures and as many of all forbidden kinds together; how often all are gone
+    through; in how many parts they are cross-validated; the share of approved views that may be held."""
+
+    views: int = 3000
+    epochs: int = 8
+    folds: int = 3
+    false_hold_rate: float = 1e-3
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A view near the threshold of `kind`: what it is, how far beyond, and the picture u8."""
+
+    kind: str
+    forbidden: bool
+    beyond: float
+    pixels: U8
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What was found. Logits are of views that the network had not seen: approved (N, K), and by kind the
+    forbidden (n,) of that kind's own logit."""
+
+    kinds: tuple[str, ...]
+    thresholds: F32
+    approved: F32
+    forbidden: Mapping[str, F32]
+    card: Mapping[str, Any]
+    near: tuple[Near, ...] = ()
+    sha256: str = ""
+
+
+@dataclass(slots=True)
+class Latents:
+    """Latents of views on disk, as f16, with the pictures that they are of (`thumbs`), `labels` (N, K) and
+    the picture each was made from (`origins`), so that no picture is on both sides of a cross-validation."""
+
+    codes: Array
+    guides: Array | None
+    labels: Array
+    origins: Array
+    thumbs: list[U8] = field(default_factory=list)
+
+
+def fit_probe(
+    student: LoadedStudent,
+    approved: Mapping[str, Sequence[Still]],
+    forbidden: Mapping[str, Sequence[Still]],
+    out: Path,
+    plan: Plan | None = None,
+    tell: Tell = lambda what, share: None,
+) -> Fit:
+    """Fits to a loaded student and writes `out`. Raises PicturesError for pictures that give no probe."""
+    plan = plan or Plan()
+    if plan.views < FEWEST_VIEWS:
+        raise PicturesError(f"{plan.views} views are too few to fit a probe to: give at least {FEWEST_VIEWS}")
+    kinds = tuple(forbidden)
+    with tempfile.TemporaryDirectory(prefix="vivant-guard-") as folder:
+        latents = encoded(student, approved, forbidden, plan, Path(folder), tell)
+        logits, net = cross_validated(latents, len(kinds), plan, tell)
+        thresholds = thresholds_of(logits[~latents.labels.any(1)], plan.false_hold_rate)
+        from vivant.guardrails.probe_net import graph_of
+
+        graph = graph_of(net)
+    ok = ~latents.labels.any(1)
+    found = Fit(
+        kinds,
+        thresholds,
+        logits[ok],
+        {kind: logits[latents.labels[:, k], k] for k, kind in enumerate(kinds)},
+        card_of(student, approved, forbidden, plan, logits, latents.labels, kinds, thresholds),
+        tuple(nearest(kinds, thresholds, logits, latents)),
+    )
+    arrays = {
+        "version": np.array(VERSION),
+        "graph": np.frombuffer(graph, np.uint8),
+        "kinds": np.array(json.dumps(kinds)),
+        "thresholds": thresholds,
+        "guided": np.array(latents.guides is not None),
+        "card": np.array(json.dumps(found.card)),
+    }
+    sha256 = write_guard_file(out, "probe", student.hash, arrays)
+    return Fit(kinds, thresholds, found.approved, found.forbidden, found.card, found.near, sha256)
+
+
+def encoded(
+    student: LoadedStudent,
+    approved: Mapping[str, Sequence[Still]],
+    forbidden: Mapping[str, Sequence[Still]],
+    plan: Plan,
+    folder: Path,
+    tell: Tell,
+) -> Latents:
+    """The latents of every view, as the guard will see them: denoised, in styles by chance."""
+    made: Latents | None = None
+    count = plan.views + plan.views // len(forbidden) * len(forbidden)
+    for index, (pixels, label, origin) in enumerate(views(student.size_px, approved, forbidden, plan)):
+        latent = shown(student, pixels, np.random.default_rng((plan.seed, 1, index)))
+        made = made or _room_for(latent, count, len(forbidden), folder)
+        made.codes[index] = latent.code[0]
+        if made.guides is not None and latent.guide is not None:
+            made.guides[index] = latent.guide[0]
+        if label >= 0:
+            made.labels[index, label] = True
+        made.origins[index] = origin
+        made.thumbs.append(_thumb(pixels))
+        tell("looking at the pictures", (index + 1) / count)
+    assert made is not None
+    return made
+
+
+def views(
+    size_px: tuple[int, int],
+    approved: Mapping[str, Sequence[Still]],
+    forbidden: Mapping[str, Sequence[Still]],
+    plan: Plan,
+) -> Iterator[tuple[U8, int, int]]:
+    """Views with the number of their kind, -1 for approved ones, and of the picture they are of."""
+    grounds = [still for stills in approved.values() for still in stills if still.alpha is None]
+    if not grounds:
+        raise PicturesError(
+            "approved pictures without transparency are needed: they are what the piece shows"
+        )
+    pasting = any(still.alpha is not None for stills in forbidden.values() for still in stills)
+    own = Views(grounds, grounds, size_px)
+    for index in range(plan.views):
+        rng = np.random.default_rng((plan.seed, 0, index))
+        decoy = pasting and rng.uniform() < DECOYS
+        yield own.decoy(index, rng) if decoy else own.view(index, rng), -1, index % len(grounds)
+    origin = len(grounds)
+    for kind, stills in enumerate(forbidden.values()):
+        seen = Views(stills, grounds, size_px)
+        for index in range(plan.views // len(forbidden)):
+            rng = np.random.default_rng((plan.seed, 2 + kind, index))
+            # a cut-out is one thing in many places: its views stand for themselves
+            own_origin = index if stills[index % len(stills)].alpha is not None else index % len(stills)
+            yield seen.view(index, rng), kind, origin + own_origin
+        origin += max(len(stills), plan.views)
+
+
+def shown(student: LoadedStudent, pixels: U8, rng: np.random.Generator) -> Latent:
+    """The finished latent of a picture in a style, a mixture and a strength by chance; valid until the
+    next."""
+    styles = tuple(student.card.styles)
+    weights: dict[str, float] = {}
+    if styles:
+        alone = rng.uniform() < 0.7
+        shares = (
+            np.eye(len(styles))[rng.integers(len(styles))] if alone else rng.dirichlet([0.4] * len(styles))
+        )
+        weights = dict(zip(styles, map(float, shares), strict=True))
+    controls = Controls(
+        strength=float(rng.uniform(0.05, 0.6)),
+        seed=int(rng.integers(9999)),
+        styles=weights,
+        size_px=student.size_px,
+    )
+    return student.denoise(student.encode(pixels), controls)
+
+
+def cross_validated(latents: Latents, kinds: int, plan: Plan, tell: Tell) -> tuple[F32, Any]:
+    """Logits (N, K) of every view by a network that saw none of its picture, and the network fitted to
+    all."""
+    import torch
+
+    from vivant.guardrails.probe_net import ProbeNet, logits_of, train
+
+    fold_of = np.random.default_rng(plan.seed).integers(plan.folds, size=int(latents.origins.max()) + 1)
+    part = fold_of[latents.origins]
+    logits = np.zeros((len(latents.codes), kinds), np.float32)
+    for fold in range(plan.folds + 1):
+        torch.manual_seed(plan.seed)
+        net = ProbeNet(latents.codes.shape[1], latents.guides is not None, kinds)
+        mine, rest = np.flatnonzero(part != fold), np.flatnonzero(part == fold)
+        told = partial(tell, f"fitting, part {fold + 1} of {plan.folds + 1}")
+        given = latents.codes, latents.guides
+        train(net, *given, latents.labels, mine, plan.epochs, plan.seed + fold, told)
+        if len(rest):
+            logits[rest] = logits_of(net, *given, rest)
+    return logits, net
+
+
+def thresholds_of(approved: F32, false_hold_rate: float) -> F32:
+    """Of each kind's logit, f32 (K,), so that all kinds together hold `false_hold_rate` of approved views:
+    the tail beyond the TAIL quantile is taken for exponential (peaks over threshold: Pickands 1975, shape
+    0)."""
+    share = false_hold_rate / approved.shape[1]
+    base = np.quantile(approved, 1 - TAIL, axis=0)
+    beyond = np.maximum(approved - base, 0)
+    mean = beyond.sum(0) / np.maximum((beyond > 0).sum(0), 1)
+    by_tail = base + mean * np.log(TAIL / share)
+    return np.asarray(np.maximum(by_tail, np.quantile(approved, 1 - share, axis=0)), np.float32)
+
+
+def interval(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a rate (Wilson 1927)."""
+    if not count:
+        return 0.0, 1.0
+    rate, z2 = hits / count, Z95 * Z95
+    middle = (rate + z2 / (2 * count)) / (1 + z2 / count)
+    half = Z95 / (1 + z2 / count) * np.sqrt(rate * (1 - rate) / count + z2 / (4 * count * count))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def card_of(
+    student: LoadedStudent,
+    approved: Mapping[str, Sequence[Still]],
+    forbidden: Mapping[str, Sequence[Still]],
+    plan: Plan,
+    logits: F32,
+    labels: Array,
+    kinds: tuple[str, ...],
+    thresholds: F32,
+) -> dict[str, Any]:
+    """The model card: to whom and what it was fitted, and what cross-validation found."""
+    held: Array = np.any(logits > thresholds, axis=1)
+    ok: Array = np.logical_not(labels.any(1))
+
+    def rate(which: Array) -> dict[str, Any]:
+        hits, count = int(held[which].sum()), int(which.sum())
+        return {"held": hits, "of": count, "rate": hits / max(count, 1), "interval_95": interval(hits, count)}
+
+    return {
+        "student": {"name": student.card.name, "hash": student.hash, "precision": student.precision},
+        "size_px": list(student.size_px),
+        "plan": asdict(plan),
+        "pictures": {
+            "approved": {name: len(stills) for name, stills in approved.items()},
+            "forbidden": {name: len(stills) for name, stills in forbidden.items()},
+        },
+        "thresholds": {kind: float(t) for kind, t in zip(kinds, thresholds, strict=True)},
+        "cross_validated": {
+            "false_hold": rate(ok),
+            "true_hold": {kind: rate(labels[:, k]) for k, kind in enumerate(kinds)},
+        },
+    }
+
+
+def nearest(kinds: tuple[str, ...], thresholds: F32, logits: F32, latents: Latents) -> Iterator[Near]:
+    """The approved views that came nearest to being held, and the forbidden ones that came nearest to
+    passing."""
+    beyond = logits - thresholds
+    for k, kind in enumerate(kinds):
+        for forbidden, rows in ((False, ~latents.labels.any(1)), (True, latents.labels[:, k])):
+            where = np.flatnonzero(rows)
+            order = where[np.argsort(beyond[where, k])]
+            for index in order[:NEAREST] if forbidden else order[::-1][:NEAREST]:
+                yield Near(kind, forbidden, float(beyond[index, k]), latents.thumbs[index])
+
+
+def _room_for(latent: Latent, count: int, kinds: int, folder: Path) -> Latents:
+    def room(name: str, shape: tuple[int, ...]) -> Array:
+        return np.lib.format.open_memmap(folder / name, mode="w+", dtype=np.float16, shape=(count, *shape))
+
+    guide = latent.guide
+    return Latents(
+        room("codes.npy", latent.code.shape[1:]),
+        None if guide is None else room("guides.npy", guide.shape[1:]),
+        np.zeros((count, kinds), bool),
+        np.zeros(count, np.int64),
+    )
+
+
+def _thumb(pixels: U8) -> U8:
+    import cv2
+
+    height, width = pixels.shape[:2]
+    size = (THUMB_PX, max(1, round(THUMB_PX * height / width)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
