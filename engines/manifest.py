@@ -16,7 +16,7 @@ from vivant.engines.contract import EngineError, Part, Precision
 
 MANIFEST = "manifest.json"
 _STAGED: ContextVar[Path | None] = ContextVar("staged", default=None)
-REBUILD = "Delete that folder and run: vivant engines build"
+REBUILD = "Delete that folder, or run: vivant engines build"
 
 
 class Manifest(BaseModel):
@@ -111,7 +111,7 @@ def recall(folder: Path, manifest: Manifest) -> bytes | None:
     found = hashlib.sha256(compiled).hexdigest()
     differences = manifest.differences(kept.manifest)
     if found != kept.sha256:
-        differences.append(f"sha256 of {kept.file}: {found[:12]}..., wanted {kept.sha256[:12]}...")
+        differences.append(f"sha256 of {kept.file}: {found[:12]}, wanted {kept.sha256[:12]}")
     if differences:
         raise EngineError(_refusal(folder, differences))
     return compiled
