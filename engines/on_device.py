@@ -83,7 +83,8 @@ def refusal(student: Any) -> str:
     """Why a student whose parts lie on a GPU runs them one by one all the same, by the policy part_by_part;
     empty for one that need not, and for one that lies elsewhere."""
     if gpu_of(student) is None:
-        return ""
+        apart = any(getattr(engine, "device", "") is None for engine in _engines(student).values())
+        return "torch for CUDA, which joins the parts of a frame, is not here" if apart else ""
     offer = KINDS.get(student.card.kind)
     if offer is None:
         return f"nothing paints whole frames with students of kind {student.card.kind}"
@@ -92,7 +93,11 @@ def refusal(student: Any) -> str:
 
 def gpu_of(student: Any) -> torch.device | None:
     """The GPU on which all parts of a student lie; None where they do not."""
-    engines = getattr(student, "engines", {})
-    found = {getattr(engine, "device", None) for engine in engines.values()}
+    found = {getattr(engine, "device", None) for engine in _engines(student).values()}
     device = found.pop() if len(found) == 1 else None
     return None if device is None or device.type == "cpu" else device
+
+
+def _engines(student: Any) -> Mapping[Part, Any]:
+    found: Mapping[Part, Any] = getattr(student, "engines", {})
+    return found

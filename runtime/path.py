@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -122,13 +122,21 @@ class Path:
         self.acts = Acts(MonotonicClock())
         self.planes = PlaneField(size_px, choice.seed) if self.student.recipes else None
         self.whole: WholeFrame | None = None
+        self._part_by_part = 0
         try:
             self._warm_up(first or Controls())
-            # on a device only the student's own guard is at home: with others the stages run one by one
-            self.whole = None if choice.guards else whole_of(self.student, choice.seed)
+            self._apart = refusal_of_whole(self.student, choice)
+            self.whole = None if self._apart else whole_of(self.student, choice.seed)
         except BaseException:
             self.student.close()
             raise
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The student's totals, and how many frames ran by which policy where a GPU could do better."""
+        without_graph = 0 if self.whole is None else self.whole.without_graph
+        own = {"part_by_part": self._part_by_part, "without_graph": without_graph}
+        return {**self.student.counts, **own}
 
     def _warm_up(self, first: Controls) -> None:
         """Run every stage once, so that the first frame of the show pays for nothing new."""
@@ -182,6 +190,7 @@ class Path:
 
     def _stage_by_stage(self, pixels: U8, controls: Controls, watch: Stopwatch) -> tuple[Verdict, U8]:
         """The stages from encode to decode, on the processor's word."""
+        self._part_by_part += bool(self._apart)
         watch.enter("encode")
         latent = self.student.encode(pixels)
         smooth = number(controls, SMOOTH_ADDRESS, 0.5)
@@ -242,6 +251,8 @@ class Path:
         """Between two frames: an adapter that can be worn from the next one on."""
         self.student.hang(fitted)
         self.still.forget()
+        if self.whole is not None:
+            self.whole.show_anew()
 
     def close(self) -> None:
         """Free the engines."""
@@ -261,6 +272,19 @@ def make_textures(recipe: str) -> None:
             BANKS[source]()
         else:
             tile_blocks(source)
+
+
+def refusal_of_whole(student: LoadedStudent, choice: StudentChoice) -> str:
+    """Why the stages of a student whose engines lie on a GPU run one by one, by the policy part_by_part;
+    empty where they need not, and where there is no GPU."""
+    from vivant.engines.on_device import gpu_of, refusal
+
+    found = refusal(student)
+    if not found and choice.guards and gpu_of(student) is not None:
+        found = "the guards of the scene judge on the processor"
+    if found:
+        LOG.warning("policy part_by_part: stages run one by one, because %s", found)
+    return found
 
 
 def whole_of(student: LoadedStudent, seed: int) -> WholeFrame | None:

@@ -178,7 +178,7 @@ class Tally:
             if self.in_a_row >= ERRORS_IN_A_ROW:
                 raise
             picture = held(frame, self.serial, f"{type(error).__name__}: {error}")
-        self._add(path.student.counts, path)
+        self._add(path.counts, path)
         self.rendered += 1
         judgement = picture.verdict.judgement
         self.admitted += judgement is Judgement.PASS

@@ -27,6 +27,8 @@ FROM_RENDER: Final = (
     "errors",
     "skipped",
     "prompts_refused",
+    "part_by_part",
+    "without_graph",
 )
 
 

@@ -82,6 +82,10 @@ class WholeFrame:
         """How many frames were put together anew, by the policy no_graph."""
         return self.frame.without_graph
 
+    def show_anew(self) -> None:
+        """The next picture is taken as it is (Still.forget)."""
+        self._kept_for = None
+
     def picture(self, pixels: U8, controls: Controls, smooth: float, hold: float, carry: float) -> Whole:
         """One frame u8 (H, W, 3); `smooth`, `hold` and `carry` as Rest.settle, Still.keep and
         PlaneField.update have them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,22 @@ from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
 
 from vivant.engines.diffusion import build as building  # noqa: E402
 from vivant.engines.diffusion import folder as folders  # noqa: E402
+from vivant.engines.diffusion.bank import Layout, Site  # noqa: E402
 from vivant.engines.diffusion.build import Wanted  # noqa: E402
 from vivant.engines.diffusion.calibration import Calibration  # noqa: E402
 from vivant.engines.diffusion.export import Parity  # noqa: E402
 from vivant.engines.diffusion.folder import write_student  # noqa: E402
-from vivant.engines.diffusion.on_device import DiffusionOnDevice  # noqa: E402
+from vivant.engines.diffusion.on_device import DeviceBank, DiffusionOnDevice  # noqa: E402
 from vivant.engines.kinds import load_student  # noqa: E402
+from vivant.engines.on_device import on_device, refusal  # noqa: E402
 from vivant.guardrails.device import DeviceGuard  # noqa: E402
 from vivant.guardrails.envelope import Envelope, Fitted  # noqa: E402
 from vivant.guardrails.fit import fit_envelope  # noqa: E402
 from vivant.guardrails.guard import Guard  # noqa: E402
 from vivant.guardrails.sanity import Sanity  # noqa: E402
-from vivant.runtime.frames import Controls, Judgement  # noqa: E402
+from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock  # noqa: E402
+from vivant.runtime.path import Path as PicturePath  # noqa: E402
+from vivant.runtime.path import Stopwatch, StudentChoice  # noqa: E402
 from vivant.runtime.rest import Rest  # noqa: E402
 from vivant.runtime.still import Still  # noqa: E402
 from vivant.runtime.whole import WholeFrame  # noqa: E402
@@ -248,6 +253,79 @@ def test_what_is_not_admitted_is_never_decoded(both: Both) -> None:
     held = both.whole.picture(frame(2), asking(0.3), 0.0, 0.9, 0.0)
     assert held.verdict.judgement is Judgement.HOLD and "NaN" in held.verdict.reason
     assert held.pixels.size == 0 and torch.equal(both.whole.guard.code, chosen)
+
+
+class OnGpu:
+    """A loaded student whose engines say that they lie on a GPU: nothing of theirs is run."""
+
+    def __init__(self, student: Any, **facts: Any) -> None:
+        self.card = student.card
+        self.diffusion = student.diffusion.model_copy(update=facts)
+        self.engines = dict.fromkeys(student.engines, SimpleNamespace(device=torch.device("cuda", 0)))
+
+
+def test_what_cannot_be_in_a_whole_frame_says_why_and_falls_to_its_parts(both: Both) -> None:
+    student = both.student
+    assert on_device(student) is None and refusal(student) == ""  # on the CPU there is nothing to refuse
+    assert refusal(OnGpu(student)) == ""
+    for facts, why in (({"batch": 3}, "3 frames are denoised at once"), ({"image": 20}, "image prompt")):
+        assert why in refusal(OnGpu(student, **facts)) and on_device(OnGpu(student, **facts)) is None
+    other = OnGpu(student)
+    other.engines = dict.fromkeys(student.engines, SimpleNamespace(device=None))  # TensorRT alone
+    assert "torch for CUDA" in refusal(other) and on_device(other) is None
+    other = OnGpu(student)
+    other.card = SimpleNamespace(kind="unheard-of")
+    assert "kind unheard-of" in refusal(other) and on_device(other) is None
+
+
+def test_a_row_is_on_the_device_once_and_for_as_long_as_somebody_has_it() -> None:
+    bank = DeviceBank(Layout((Site("a", 3, 5),), 2, 2), CPU, torch.bfloat16)
+    rows = [np.full(16, value, np.float32) for value in (1.0, 2.0)]
+    place = bank.rows.data_ptr()
+    for slot, row in ((0, rows[0]), (1, rows[1]), (0, rows[1]), (0, rows[0])):
+        bank.hang(slot, row)
+        assert (bank.rows[slot].float() == float(row[0])).all()
+    assert bank.rows.data_ptr() == place and len(bank._there) == 2
+    del row
+    rows.clear()
+    assert not bank._there
+
+
+@pytest.fixture
+def choice(folder: Path) -> StudentChoice:
+    return StudentChoice(str(folder), "torch", "float", 1, 3)
+
+
+def test_the_shows_path_paints_whole_frames_with_it(
+    choice: StudentChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CPU stands for the GPU: the very same calls, without a graph."""
+    monkeypatch.setattr("vivant.engines.on_device.on_device", lambda one: DiffusionOnDevice(one, CPU))
+    made = {}
+    with PicturePath(choice, SIZE, asking(0.3)) as path:
+        assert path.whole is not None
+        for whole in (path.whole, None):
+            path.whole = whole
+            watch = Stopwatch(MonotonicClock(), np.zeros(8, np.int64))
+            watch.start(0)
+            made[whole is not None] = path.picture(Frame(frame(1), 1, 0), asking(0.3), watch, 1)
+        assert path.counts["part_by_part"] == path.counts["without_graph"] == path.counts["skipped"] == 0
+    assert made[True].verdict.admits and made[False].verdict.admits
+    assert np.abs(made[True].pixels.astype(int) - made[False].pixels).max() <= LEVELS
+
+
+def test_frames_that_a_gpu_paints_part_by_part_are_counted(
+    choice: StudentChoice, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vivant.engines.on_device.refusal", lambda one: "it has an image prompt")
+    with PicturePath(choice, SIZE, asking(0.3)) as path:
+        path.guard = Guard.load(*path.student.guard_file, limit_ms=10_000)
+        for serial in range(1, 4):
+            watch = Stopwatch(MonotonicClock(), np.zeros(8, np.int64))
+            watch.start(0)
+            path.picture(Frame(frame(1), serial, 0), asking(0.3), watch, serial)
+        assert path.whole is None and path.counts["part_by_part"] == 3
+    assert "policy part_by_part" in caplog.text and "image prompt" in caplog.text
 
 
 @pytest.mark.parametrize(("control", "sees"), [("fused", "edges"), ("residuals", "frame")])

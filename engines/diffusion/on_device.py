@@ -37,6 +37,8 @@ class DiffusionOnDevice:
         self.kept: Mapping[tuple[Part, str], torch.Tensor] = {}
         if facts.adapters is not None:
             bank = DeviceBank(facts.adapters.layout, device, kept_in(student.engines["denoise"]))
+            for lora in student.wardrobe.loras.values():
+                bank.ready(lora.row)
             student.wardrobe.hang_in(bank)
             self.kept = {("denoise", "adapters"): bank.rows}
 
