@@ -33,7 +33,7 @@ app.command()(parameters)
 app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
 app.add_typer(adapters, name="adapters", help="What a scene may wear, what was refused, and auditions.")
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
-app.add_typer(engines, name="engines", help="The students on this machine.")
+app.add_typer(engines, name="engines", help="Students and their engines: build, list, show, verify, bench.")
 app.add_typer(guard, name="guard", help="Fit a guard, and see what the guards did.")
 app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")
 
