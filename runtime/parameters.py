@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from vivant.runtime.fades import CURVES
 from vivant.runtime.frames import EMPTY, Value
 
 Kind = Literal["float", "int", "bool", "choice", "action", "text"]
@@ -36,6 +37,8 @@ Reason = Literal[
 ROOT: Final = "/vivant/"
 STYLE: Final = "/vivant/style/"
 ADAPTER: Final = "/vivant/adapter/"
+ADAPTERS_FADE_S: Final = "/vivant/adapters/fade_s"
+ADAPTERS_CURVE: Final = "/vivant/adapters/curve"
 LOOK: Final = "/vivant/look/"
 STATUS: Final = "/vivant/status/"
 CHOOSE: Final = "/vivant/style/choose"
@@ -255,6 +258,17 @@ def _student() -> tuple[Parameter, ...]:
 def _adapters(adapters: Mapping[str, AdapterSketch]) -> Iterator[Parameter]:
     for name, sketch in adapters.items():
         yield adapter_parameter(name, sketch)
+    yield Parameter(
+        ADAPTERS_FADE_S,
+        "float",
+        "how long an adapter's scale takes to where it is sent; 0 is there at the next picture",
+        0.0,
+        maximum=60.0,
+        unit="s",
+    )
+    yield Parameter(
+        ADAPTERS_CURVE, "choice", "how adapters' scales go there", "smooth", choices=tuple(CURVES)
+    )
 
 
 def adapter_parameter(name: str, sketch: AdapterSketch) -> Parameter:

@@ -15,6 +15,8 @@ from vivant.runtime.fades import Fade
 from vivant.runtime.frames import Controls, Value, VivantError
 from vivant.runtime.parameters import (
     ADAPTER,
+    ADAPTERS_CURVE,
+    ADAPTERS_FADE_S,
     CHOOSE,
     CYCLE_S,
     FADE_S,
@@ -31,6 +33,7 @@ from vivant.runtime.parameters import (
 )
 
 WAITING_ACTIONS: Final = 64  # a caller that drains once a refresh never sees more; older ones are forgotten
+SMOOTH: Final = "smooth"
 TRUE_WORDS: Final = ("1", "true", "on", "yes")
 FALSE_WORDS: Final = ("0", "false", "off", "no")
 
@@ -158,9 +161,12 @@ class Tree:
                     self.panic = False
             return
         self._fades.pop(parameter.address, None)
+        worn = parameter.address in self._adapters
+        if worn and fade_s is None:
+            fade_s = float(self._values.get(ADAPTERS_FADE_S, 0.0)) or None
         if fade_s is not None and parameter.kind == "float":
-            begin = float(self._values[parameter.address])
-            self._fades[parameter.address] = Fade(begin, float(value), now_ns, round(fade_s * 1e9))
+            begin, curve = float(self._values[parameter.address]), self._curve if worn else SMOOTH
+            self._fades[parameter.address] = Fade(begin, float(value), now_ns, round(fade_s * 1e9), curve)
             self.tick(now_ns)
             return
         self._store(parameter.address, value)
@@ -175,8 +181,13 @@ class Tree:
         if chosen in self._styles:  # an adapter stands in for the styles, which stay as they are beneath it
             goals |= {STYLE + name: float(name == chosen) for name in self._styles}
         for address, end in goals.items():
-            self._fades[address] = Fade(float(self._values[address]), end, now_ns, duration_ns)
+            curve = self._curve if address in self._media else SMOOTH
+            self._fades[address] = Fade(float(self._values[address]), end, now_ns, duration_ns, curve)
         self.tick(now_ns)
+
+    @property
+    def _curve(self) -> str:
+        return str(self._values.get(ADAPTERS_CURVE, SMOOTH))
 
     def _go_to(self, text: str, now_ns: int, fade_s: float | None) -> None:
         """Put a prompt on the deck that is not heard and fade over to it; the first one is there at once."""

@@ -257,6 +257,34 @@ def test_adapters_hang_by_file_name_and_leave_no_trace(student: Any, loras: list
     assert np.array_equal(painted(student, asking())[0], bare)
 
 
+def test_an_adapter_that_comes_while_it_paints_is_worn_as_if_it_had_been_there(
+    folder: Path, student: Any, loras: list[Path]
+) -> None:
+    wanted = painted(student, asking(adapters={"smoke": 1.0}))[0]
+    with load_student(folder, "onnxruntime", "float", SIZE, 1, loras[:1]) as other:
+        bare = painted(other, asking(adapters={"smoke": 1.0}))[0]
+        fitted = other.fitted(loras[1])
+        assert fitted.name == "smoke" and fitted.hash == student.adapters["smoke"]
+        other.hang(fitted)
+        worn = painted(other, asking(adapters={"smoke": 1.0}))[0]
+    assert np.array_equal(worn, wanted) and not np.array_equal(bare, wanted)
+
+
+def test_a_lora_is_inspected_as_what_it_is(folder: Path, loras: list[Path], tmp_path: Path) -> None:
+    card = Card.read(folder)
+    loras[0].with_suffix(".license.txt").write_text("Ask before you show it.")
+    name, worn = kind_of(card).inspect(card, loras[0])
+    assert (name, worn.rank, worn.alone, worn.license) == ("gold-leaf", 2, False, "Ask before you show it.")
+    with pytest.raises(EngineError, match="holds values above 1000"):
+        site = next(s for s in card.diffusion.adapters.layout.sites if s.name.endswith("attn2.to_q"))  # type: ignore[union-attr]
+        pair = {
+            f"unet.{site.name}.lora_A.weight": np.full((1, site.inputs), 1e4, np.float32),
+            f"unet.{site.name}.lora_B.weight": np.ones((site.outputs, 1), np.float32),
+        }
+        save_file(pair, tmp_path / "huge.safetensors")
+        kind_of(card).inspect(card, tmp_path / "huge.safetensors")
+
+
 def test_a_frame_like_the_last_is_left_out_until_something_is_asked_for(student: Any) -> None:
     still = asking(skip=1e-3)
     first = painted(student, still)

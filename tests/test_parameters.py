@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vivant.cli.parameters import page
-from vivant.runtime.fades import Fade, smooth
+from vivant.runtime.fades import CURVES, Fade, smooth
 from vivant.runtime.frames import VivantError
 from vivant.runtime.parameters import (
+    ADAPTERS_CURVE,
+    ADAPTERS_FADE_S,
     HOUSE_STYLES,
     NORM,
     RESET,
@@ -364,3 +366,28 @@ def test_an_adapter_for_every_style_is_no_medium_and_no_address_comes_twice(dres
     assert dressed.media == media and dressed.grown == 1
     with pytest.raises(ValueError, match="is there already"):
         dressed.add(dawn)
+
+
+def test_scales_of_adapters_go_where_they_are_sent_along_the_curve_over_their_time(dressed: Tree) -> None:
+    dusk = "/vivant/adapter/dusk"
+    dressed.set(dusk, (0.5,), 0, "osc")
+    assert dressed.value(dusk) == 0.5
+    for curve, middle in (("linear", 0.75), ("early", 0.5 + 0.5 * math.sin(math.pi / 4)), ("smooth", 0.75)):
+        dressed.set(ADAPTERS_FADE_S, (0.0,), 0, "osc")
+        dressed.set(dusk, (0.5,), 0, "osc")
+        dressed.set(ADAPTERS_FADE_S, (2.0,), 0, "osc")
+        dressed.set(ADAPTERS_CURVE, (curve,), 0, "osc")
+        dressed.set(dusk, (1.0,), 0, "osc")
+        dressed.tick(1_000_000_000)
+        assert dressed.value(dusk) == pytest.approx(middle)
+        dressed.tick(2_000_000_000)
+        assert dressed.value(dusk) == 1.0
+    dressed.set("/vivant/look/exposure", (1.0,), 0, "osc")
+    assert dressed.value("/vivant/look/exposure") == 1.0
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_every_curve_rises_from_0_to_1_and_stays_there(curve: str) -> None:
+    seen = [Fade(0.0, 1.0, 0, 100, curve).at(now_ns) for now_ns in range(-20, 140, 5)]
+    assert seen[0] == 0.0 and seen[-1] == 1.0 and seen == sorted(seen)
+    assert CURVES[curve](-1.0) == 0.0 and CURVES[curve](2.0) == pytest.approx(1.0)
