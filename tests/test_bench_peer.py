@@ -57,7 +57,7 @@ def test_parts_of_torch_walk_as_img2img_does(networks):
     picture = np.empty((1, SIZE, SIZE, 4), np.uint8)
     parts["decode"].run({"code": wanted}, {"picture": picture})
     student = bench_peer.RandomStudent(networks, SIZE, lambda network: network, TOKENS)
-    guard = bench_peer.DeviceGuard(bench_peer._all_admitting(4), code.shape, None, torch.device("cpu"))
+    guard = bench_peer.DeviceGuard(bench_peer.all_admitting(4), code.shape, None, torch.device("cpu"))
     whole = bench_peer.WholeFrame(student, guard, (), 0)
     made = whole.picture(pixels[0], bench_peer.Controls(), 0.0, 0.0, 0.0)
     assert made.verdict.admits and np.ptp(made.pixels[..., :3]) > 10

@@ -51,8 +51,12 @@ def test_rows_of_contenders_with_other_stages_share_a_table():
 
 def test_the_programme_names_commands_that_exist(tmp_path):
     parts = programme(tmp_path, Path("peer"), 1.0)
-    assert [part.name for part in parts if part.optional] == ["diffusion 512, compiled"]
+    assert [part.name for part in parts if part.optional] == [
+        "diffusion 512, compiled",
+        "diffusion 512, INT8 tried",
+    ]
     assert parts[2].command[-4:-2] == ("--peer", "peer")
     modules = {part.command[3] for part in parts}
-    assert modules == {"vivant.cli.app", "vivant.tools.bench_peer", "vivant.tools.bench_present", "pytest"}
+    tools = {f"vivant.tools.{name}" for name in ("bench_peer", "bench_present", "random_student")}
+    assert modules == {"vivant.cli.app", "pytest", *tools}
     assert isinstance(report([Outcome(part, None, "not tried") for part in parts]), str)

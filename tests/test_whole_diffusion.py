@@ -40,7 +40,7 @@ from vivant.runtime.path import Stopwatch, StudentChoice  # noqa: E402
 from vivant.runtime.rest import Rest  # noqa: E402
 from vivant.runtime.still import Still  # noqa: E402
 from vivant.runtime.whole import WholeFrame  # noqa: E402
-from vivant.tools.bench_peer import _all_admitting  # noqa: E402
+from vivant.tools.random_student import all_admitting  # noqa: E402
 
 pytestmark = pytest.mark.torch
 CPU = torch.device("cpu")
@@ -169,7 +169,7 @@ def test_a_whole_frame_is_what_its_stages_give(both: Both, steps: int) -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_steps_that_add_noise_again_add_the_same(lcm: Path, steps: int) -> None:
-    both = Both(lcm, fitted=_all_admitting(4))
+    both = Both(lcm, fitted=all_admitting(4))
     first = both.paint(frame(1), asking(0.7, steps=steps))
     other = both.paint(frame(1), replace(asking(0.7, steps=steps), seed=6))
     assert apart(first, other) > 10 * CODES
@@ -177,7 +177,7 @@ def test_steps_that_add_noise_again_add_the_same(lcm: Path, steps: int) -> None:
 
 
 def test_a_strength_below_every_timestep_leaves_the_code_as_it_is(folder: Path) -> None:
-    both = Both(folder, fitted=_all_admitting(4))
+    both = Both(folder, fitted=all_admitting(4))
     clean = both.student.encode(frame(1)).code.copy()
     code, _ = both.paint(frame(1), asking(0.0))
     assert np.array_equal(code, clean)
@@ -334,7 +334,7 @@ def test_a_controlnet_guidance_and_a_second_text_encoder_are_in_the_frame(
 ) -> None:
     torch_alone(monkeypatch)
     wanted = {"controlnet": True, "control": control, "sees": sees}
-    both = Both(written(tmp_path, "sdxl", rank=0, negative=True, **wanted), fitted=_all_admitting(4))
+    both = Both(written(tmp_path, "sdxl", rank=0, negative=True, **wanted), fitted=all_admitting(4))
     both.prepare(asking(a="a fox", negative="ash"))
     plain = both.paint(frame(1), asking(0.7, a="a fox", guidance=1.0, scale=0.0))
     for more in ({"scale": 1.0, "guidance": 1.0}, {"scale": 0.0, "guidance": 2.0}):

@@ -40,10 +40,9 @@ from vivant.engines.diffusion.torch_parts import (
 )
 from vivant.engines.walk import Wish, diffusion_walk
 from vivant.guardrails.device import DeviceGuard
-from vivant.guardrails.envelope import Fitted
-from vivant.guardrails.measure import length
 from vivant.runtime.frames import U8, Controls
 from vivant.runtime.whole import WholeFrame
+from vivant.tools.random_student import all_admitting
 
 WARM_UP: Final = 5
 FRAMES: Final = 8
@@ -86,7 +85,7 @@ def ours(
     costs."""
     student = RandomStudent(networks, size, made_faster, tokens)
     channels = 4
-    guard = DeviceGuard(_all_admitting(channels), (1, channels, size // 8, size // 8), None, student.device)
+    guard = DeviceGuard(all_admitting(channels), (1, channels, size // 8, size // 8), None, student.device)
     whole = WholeFrame(student, guard, (), 0, on_failure)
     return lambda pixels: whole.picture(pixels, Controls(), 0.0, 0.0, 0.0).timings_ms
 
@@ -193,35 +192,46 @@ def compiled(network: Any) -> Any:
     return torch.compile(network, mode="max-autotune-no-cudagraphs", dynamic=False)
 
 
+def int8(network: Any) -> Any:
+    """A network whose linear layers multiply in INT8, activations measured as they come (torchao), compiled.
+    Convolutions, most of a UNet's work, stay as they are: torchao has none for them. To be measured, against
+    the same network compiled, before anything is said of it."""
+    quantization: Any = import_module("torchao.quantization")  # optional
+    quantization.quantize_(network, quantization.Int8DynamicActivationInt8WeightConfig())
+    return compiled(network)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--peer", type=Path, help="a checkout of StreamDiffusion; ours alone if not given")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--compile", action="store_true", help="ours through torch.compile as well (minutes)")
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="an experiment: ours with torchao's INT8 in linear layers, compiled",
+    )
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     if not torch.cuda.is_available():
         parser.error("there is no NVIDIA GPU that torch can use here; look at: vivant doctor")
     networks = random_networks(torch.device("cuda", 0), torch.float16)
-    theirs, again = copy.deepcopy(networks), copy.deepcopy(networks)  # ours changes how weights lie in memory
+    # ours changes how weights lie in memory
+    theirs, again, more = (copy.deepcopy(networks) for _ in range(3))
     racers = [Racer("vivant, float16, one CUDA graph", ours(networks, asked.size))]
     if asked.peer:
         racers.append(Racer(PEER, peers(asked.peer, theirs, asked.size)))
     if asked.compile:
         racers.append(Racer("vivant, float16, compiled, one CUDA graph", ours(again, asked.size, compiled)))
+    if asked.int8:
+        racers.append(Racer("vivant, torchao INT8, compiled, one CUDA graph", ours(more, asked.size, int8)))
     race(racers, asked.size, asked.seconds)
     rows = rows_of(racers, asked.size)
     print(f"{torch.cuda.get_device_name(0)}, torch {torch.__version__}\n{told(rows)}")
     if asked.json:
         asked.json.parent.mkdir(parents=True, exist_ok=True)
         asked.json.write_text(json.dumps(rows, indent=1) + "\n")
-
-
-def _all_admitting(channels: int) -> Fitted:
-    size = length(channels, guided=False)
-    nothing = np.zeros(size, np.float32)
-    return Fitted(nothing, np.eye(size, dtype=np.float32), 1e9, channels, 0.0, 1.0, 0, guided=False)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,11 @@ def programme(out: Path, peer: Path | None, seconds: float) -> list[Part]:
     needs = ("torch", "diffusers")
     command = (*diffusion, *with_peer, "--json", str(rows))
     found.append(Part("diffusion 512", command, needs, seconds + 120, rows))
+    turbo, rows = out / "turbo-shaped", out / "diffusion-in-the-show.json"
+    command = (*tool, "vivant.tools.random_student", str(turbo), "--size", "512")
+    found.append(Part("a student of random weights", command, needs, 120))
+    bench = (*vivant, "bench", "--student", str(turbo), "--backend", "torch", "--seconds", str(seconds))
+    found.append(Part("diffusion in the show", (*bench, "--json", str(rows)), needs, 3 * seconds + 120, rows))
     rows = out / "present.json"
     targets = [word for target in TARGETS for word in ("--target", target)]
     present = (*tool, "vivant.tools.bench_present", *targets, "--seconds", "4", "--json", str(rows))
@@ -81,7 +86,11 @@ def programme(out: Path, peer: Path | None, seconds: float) -> list[Part]:
     found.append(Part("tests/gpu", tests, ("torch", "pytest"), 150))
     rows = out / "diffusion-512-compiled.json"
     command = (*diffusion, *with_peer, "--compile", "--json", str(rows))
-    return [*found, Part("diffusion 512, compiled", command, needs, seconds + 240, rows, optional=True)]
+    found.append(Part("diffusion 512, compiled", command, needs, seconds + 240, rows, optional=True))
+    rows = out / "diffusion-512-int8.json"
+    command = (*diffusion, "--compile", "--int8", "--json", str(rows))
+    needs = (*needs, "torchao")
+    return [*found, Part("diffusion 512, INT8 tried", command, needs, seconds + 400, rows, optional=True)]
 
 
 def run(part: Part, logs: Path, left_s: float) -> Outcome:

@@ -147,13 +147,14 @@ def test_a_diffusion_students_graph_paints_what_its_stages_paint():
     import tiny_diffusion as tiny
 
     from vivant.engines.diffusion.torch_parts import Networks
-    from vivant.tools.bench_peer import RandomStudent, _all_admitting
+    from vivant.tools.bench_peer import RandomStudent
+    from vivant.tools.random_student import all_admitting
 
     networks = Networks(tiny.unet().cuda().half(), tiny.taesd().cuda().half())
     frame, made = moving_scene((64, 64))[0], []
     for policy in ("stop", "no_graph"):
         student = RandomStudent(networks, 64, lambda network: network, 7)
-        guard = DeviceGuard(_all_admitting(4), (1, 4, 8, 8), None, student.device)
+        guard = DeviceGuard(all_admitting(4), (1, 4, 8, 8), None, student.device)
         painter = WholeFrame(student, guard, (), 0, policy)
         if policy == "no_graph":
             painter.frame.graphs[1]._graph = None
