@@ -106,6 +106,8 @@ def audition(
         for name, one in fitting.items()
         if (not names or name in names) and (again or recorded(one.path, card, registry) is None)
     ]
+    if not fitting:
+        raise VivantError(f"{scene} has no adapter of its own that fits; see: vivant adapters list {scene}")
     if not chosen:
         typer.echo("every adapter was auditioned before; --again holds the auditions anew")
         return

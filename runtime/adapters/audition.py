@@ -28,7 +28,7 @@ FPS: Final = 30.0
 HALF_WORN: Final = 3  # every so many ways are tried at half scale too
 MOST_HELD: Final = 0.06  # of the ways: a guard's false holds are far below, a bad adapter is held far more
 FLAT: Final = 3.0  # standard deviation of a picture, of 255, that shows nothing
-LONGEST_CAPTION: Final = 52  # characters that fit below a picture
+LONGEST_CAPTION: Final = 40  # characters that fit below a picture
 STEADY_MS: Final = 10_000.0  # a judgement may take so long here: this process runs when nobody else does
 
 
@@ -158,12 +158,11 @@ def spread(picture: U8) -> float:
 
 
 def audition_sheet(record: Record, tried: Sequence[Tried], path: Path) -> None:
-    """A picture for people: what was tried, without the adapter above and with it below, and what the guard
-    said. Raises VivantError when it cannot be written."""
+    """A picture for people: what was tried, without the adapter above and with it below, at which scale, and
+    the guard's score and reason. Raises VivantError when it cannot be written."""
     from vivant.runtime.sheet import contact_sheet
 
     columns = [(one.without[..., :3], one.worn) for one in tried]
-    words = [
-        f"x{one.scale:g} {one.problem or one.verdict.reason}, score {one.verdict.score:.2f}" for one in tried
-    ]
-    contact_sheet(columns, path, captions=[word[:LONGEST_CAPTION] for word in words])
+    words = [f"x{one.scale:g} {one.verdict.score:.2f} {one.problem or one.verdict.reason}" for one in tried]
+    shown = [word if len(word) <= LONGEST_CAPTION else f"{word[: LONGEST_CAPTION - 3]}..." for word in words]
+    contact_sheet(columns, path, captions=shown)

@@ -1,7 +1,8 @@
 """The dresser: a process that watches a scene's adapter folders, checks what it finds, and auditions it.
 
-It runs where nobody else wants the processor, so no picture is late for it; and it shares nothing with the
-show but one line, so nothing that a file does to it can end the show. It tells News and is told nothing.
+Auditions run where nobody else wants the processor, so no picture is late for them; looking and checking
+take milliseconds. It shares nothing with the show but one line, so nothing that a file does to it can end the
+show. It tells News and is told nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger("vivant.adapters")
 LOOK_S: Final = 0.2  # between two looks into the folders
+NICER: Final = 10  # than the show; auditions run in idle time alone
 State = Literal["refused", "waiting", "passed", "quarantined"]
 
 
@@ -88,13 +90,15 @@ class Dresser:
         for path in self._watch.look(now_ns):
             self._take(path)
         if self._queue:
-            self._audition(self._queue.popleft())
+            with idle():
+                self._audition(self._queue.popleft())
         return bool(self._queue)
 
     def warm_up(self) -> None:
         """Load what auditions need before the first file comes."""
         try:
-            self._staged()
+            with idle():
+                self._staged()
         except VivantError as error:
             LOG.warning("%s", error)
 
@@ -177,14 +181,15 @@ class Dresser:
 def dress(job: DressJob, line: Connection) -> None:
     """Body of the process: until the line closes. Ends with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    give_way()
+    if hasattr(os, "nice"):
+        os.nice(NICER)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     clock = MonotonicClock()
     dresser = Dresser(job, line.send)
     try:
         with contextlib.suppress(OSError):  # the show has gone
+            dresser.step(clock.now_ns())
             if folders(job.entries) and Card.read(find(job.student)).kind == "house":
-                dresser.step(clock.now_ns())
                 dresser.warm_up()
             while not line.poll(0 if dresser.step(clock.now_ns()) else LOOK_S):
                 pass
@@ -192,12 +197,18 @@ def dress(job: DressJob, line: Connection) -> None:
         dresser.close()
 
 
-def give_way() -> None:
-    """Let this process run only where nobody else wants the processor."""
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    elif hasattr(os, "nice"):
-        os.nice(19)
+@contextlib.contextmanager
+def idle() -> Iterator[None]:
+    """Run only where nobody else wants the processor. A user who may not come back from there stays."""
+    if not hasattr(os, "SCHED_IDLE"):
+        yield
+        return
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def auditioning_backend(backend: str, precision: Precision) -> tuple[str, Precision]:
