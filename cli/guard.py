@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.guarding import fit, report
+from vivant.cli.guarding import brand, fit, report
 
 if TYPE_CHECKING:
     from vivant.guardrails.flash_film import Analysis
 
 app = typer.Typer(no_args_is_help=True)
 app.command()(fit)
+app.command()(brand)
 app.command()(report)
 
 

@@ -1,7 +1,10 @@
-"""`vivant guard fit` and `vivant guard report`: fitting a probe, and what the guards did in a day."""
+"""`vivant guard fit`, `brand` and `report`: fitting guards, and what they did in a day."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,6 +46,10 @@ def fit(
     false_hold_rate: Annotated[
         float, typer.Option(help="Share of approved frames that may be held", min=1e-6, max=0.1)
     ] = 1e-3,
+    smallest: Annotated[
+        float,
+        typer.Option(help="How small cut-outs are looked for, as a share of the side", min=0.05, max=0.8),
+    ] = 0.12,
     seed: Annotated[int, typer.Option(help="Of the views and of the fitting")] = 0,
 ) -> None:
     """Fit a probe: a small network that looks for forbidden kinds of pictures in the student's latents.
@@ -56,12 +63,92 @@ def fit(
 
     allowed, denied = read_folder(approved), read_folder(forbidden)
     plan: dict[str, Any] = {
-        "views": views, "epochs": epochs, "folds": folds, "false_hold_rate": false_hold_rate, "seed": seed
+        "views": views, "epochs": epochs, "folds": folds, "false_hold_rate": false_hold_rate, "seed": seed,
+        "smallest": smallest,
     }  # fmt: skip
     found = fitted(student, backend, precision, size, allowed, denied, out, plan)
     write_json({**found.card, "sha256": found.sha256}, out.with_suffix(".json"))
     guard_sheet(found, f"{out.name}: {', '.join(found.kinds)}", out.with_suffix(".png"))
     say(found, out)
+
+
+def brand(
+    approved: Annotated[
+        Path, typer.Option(metavar="DIR", help="Pictures and films of what the piece may show")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE.npz", help="The guard file to write")] = Path(
+        "brand.npz"
+    ),
+    student: Annotated[str, typer.Option(help="A student's name or folder")] = "house",
+    backend: Annotated[str, typer.Option(help="What the student runs on; auto takes the fastest")] = "auto",
+    precision: Annotated[str, typer.Option(help="int8, half, bf16 or float: as in the show")] = "int8",
+    size: Annotated[int | None, typer.Option(help="Side of the pictures; the student's own")] = None,
+    views: Annotated[int, typer.Option(help="How many views in each style", min=8)] = 24,
+    palette: Annotated[
+        str, typer.Option(metavar="#RRGGBB,...", help="The colours allowed, instead of those that are found")
+    ] = "",
+    reach: Annotated[
+        float, typer.Option(help="How far from them, in CIELAB's a*, b*", min=1, max=100)
+    ] = 20.0,
+) -> None:
+    """Fit a brand box: the palette, lightness and saturation of approved pictures, judged from the latent.
+
+    Writes the guard file and its card (.json), and says what to write into the scene.
+    """
+    from vivant.engines.kinds import load_student
+    from vivant.engines.machine import cores
+    from vivant.engines.registry import choose
+    from vivant.guardrails.brand_fit import fit_brand
+    from vivant.guardrails.pictures import read_folder
+    from vivant.runtime.report import write_json
+
+    colours = [rgb_of(word.strip()) for word in palette.split(",") if word.strip()]
+    stills = [still for kind in read_folder(approved).values() for still in kind]
+    side = None if size is None else (size, size)
+    with (
+        load_student(student, choose(backend)[0], precision, side, cores()) as loaded,  # type: ignore[arg-type]
+        progress() as tell,
+    ):
+        box, card, sha256 = fit_brand(loaded, stills, out, views, colours, reach, tell=tell)
+    write_json({**card, "limits": asdict(box.limits), "sha256": sha256}, out.with_suffix(".json"))
+    limits = box.limits
+    typer.echo(
+        f"  colours are told from the latent to {box.colour_map.error:.1f} in CIELAB (root mean square)"
+    )
+    typer.echo(f"  lightness {limits.lightness[0]:.0f} to {limits.lightness[1]:.0f}, ", nl=False)
+    typer.echo(f"chroma {limits.chroma[0]:.0f} to {limits.chroma[1]:.0f}, ", nl=False)
+    typer.echo(f"off the palette at most {limits.off_palette:.0%} of the picture")
+    typer.echo(f"  {out}")
+    typer.echo(f'In the scene:\n  [guard]\n  files = {{"{out}" = "{sha256}"}}')
+
+
+def rgb_of(word: str) -> tuple[int, int, int]:
+    """'#1b2a41' as numbers. Raises typer.BadParameter."""
+    digits = word.removeprefix("#")
+    try:
+        red, green, blue = bytes.fromhex(digits)
+    except ValueError as error:
+        raise typer.BadParameter(f"'{word}' is no colour, for example #1b2a41") from error
+    return red, green, blue
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str, float], None]]:
+    """Shows what is done and the time left to a person who watches; told the work and the share done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        tasks: dict[str, Any] = {}
+
+        def tell(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(what.capitalize(), total=1.0)
+            shown.update(tasks[what], completed=share)
+
+        yield tell
 
 
 def fitted(
@@ -74,10 +161,7 @@ def fitted(
     out: Path,
     plan: Any,
 ) -> Fit:
-    """The fit, with its progress and the time left shown to a person who watches."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
+    """The fit of a student that is loaded for it."""
     from vivant.engines.kinds import load_student
     from vivant.engines.machine import cores
     from vivant.engines.registry import choose
@@ -89,19 +173,12 @@ def fitted(
         raise VivantError(f"fitting needs {error.name}. Run: pip install 'vivant[distill]'") from error
     from vivant.guardrails.probe_fit import Plan, fit_probe
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks: dict[str, Any] = {}
-
-        def tell(what: str, share: float) -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what.capitalize(), total=1.0)
-            progress.update(tasks[what], completed=share)
-
-        side = None if size is None else (size, size)
-        with load_student(student, choose(backend)[0], precision, side, cores()) as loaded:  # type: ignore[arg-type]
-            return fit_probe(loaded, allowed, denied, out, Plan(**plan), tell)
+    side = None if size is None else (size, size)
+    with (
+        load_student(student, choose(backend)[0], precision, side, cores()) as loaded,  # type: ignore[arg-type]
+        progress() as tell,
+    ):
+        return fit_probe(loaded, allowed, denied, out, Plan(**plan), tell)
 
 
 def say(found: Fit, out: Path) -> None:

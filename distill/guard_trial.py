@@ -6,6 +6,7 @@ fit`; and with --probe FILE judges new pictures, none of which it was fitted to,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -22,9 +23,10 @@ from vivant.distill.structures import training_structure
 from vivant.engines.contract import LoadedStudent
 from vivant.engines.kinds import load_student
 from vivant.engines.registry import choose
+from vivant.guardrails.fit import FitError
 from vivant.guardrails.guard import Guard
 from vivant.guardrails.guard_file import GuardFile
-from vivant.guardrails.pictures import Still, Views
+from vivant.guardrails.pictures import SMALLEST_PASTE, Still, Views
 from vivant.guardrails.probe_fit import interval
 from vivant.runtime.frames import U8, Controls, Latent
 
@@ -124,10 +126,15 @@ def write_folders(folder: Path, clip: Path | None, size_px: int) -> None:
 
 
 def structure(sources: Sources, index: int, size_px: int) -> U8:
-    return training_structure(sources, np.random.default_rng((11, index)), size_px)
+    """One that the student may be shown. A few draws place a person wholly outside of the picture, and those
+    cannot be painted: the next one is taken."""
+    for again in range(10):
+        with contextlib.suppress(ValueError):
+            return training_structure(sources, np.random.default_rng((11, index, again)), size_px)
+    raise FitError(f"structure {index} cannot be painted")
 
 
-def forbidden(sources: Sources, size_px: int, count: int) -> dict[str, Iterator[U8]]:
+def forbidden(sources: Sources, size_px: int, count: int, smallest: float) -> dict[str, Iterator[U8]]:
     """New pictures of the kinds that a probe finds in a picture, with grounds that it never saw."""
     symbol, alpha = emblem()
 
@@ -137,7 +144,7 @@ def forbidden(sources: Sources, size_px: int, count: int) -> dict[str, Iterator[
     def pasted(cutout: Callable[[np.random.Generator], tuple[U8, U8]], stream: int) -> Iterator[U8]:
         for index in range(count):
             rng = np.random.default_rng((stream, index))
-            views = Views([Still("", *cutout(rng))], [ground(index)], (size_px, size_px))
+            views = Views([Still("", *cutout(rng))], [ground(index)], (size_px, size_px), smallest)
             yield views.view(0, rng)
 
     return {"symbol": pasted(lambda rng: (symbol, alpha), 21), "text": pasted(sign, 22)}
@@ -165,6 +172,7 @@ def main(
     probe: Annotated[list[Path] | None, typer.Option(help="Guard files to judge with")] = None,
     count: int = 1000,
     size_px: int = 384,
+    smallest: Annotated[float, typer.Option(help="Of cut-outs, as a share of the side")] = SMALLEST_PASTE,
 ) -> None:
     """Write the folders, or judge with a guard that was fitted to them."""
     if not probe:
@@ -184,7 +192,11 @@ def main(
             for i in range(count)
         )
         plain = (structure(sources, 4 * NEW + i, size_px) for i in range(count))
-        trials = {"approved": approved, **forbidden(sources, size_px, count), "off-brand colours": colours}
+        trials = {
+            "approved": approved,
+            **forbidden(sources, size_px, count, smallest),
+            "off-brand colours": colours,
+        }
         for kind, frames in (*trials.items(), ("degenerate", plain)):
             found[kind] = told(kind, list(judged(student, guard, frames, kind == "degenerate")))
     (folder / "trial.json").write_text(json.dumps(found, indent=1) + "\n")

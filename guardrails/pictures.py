@@ -101,6 +101,7 @@ class Views:
     stills: Sequence[Still]
     grounds: Sequence[Still]
     size_px: tuple[int, int]
+    smallest: float = SMALLEST_PASTE
 
     def view(self, index: int, rng: np.random.Generator) -> U8:
         """One view of one picture, u8 (H, W, 3)."""
@@ -109,7 +110,7 @@ class Views:
             return lit(framed(still.pixels, self.size_px, rng), rng)
         ground = self.grounds[int(rng.integers(len(self.grounds)))]
         frame = lit(framed(ground.pixels, self.size_px, rng), rng)
-        return pasted(frame, still.pixels, still.alpha, rng)
+        return pasted(frame, still.pixels, still.alpha, rng, self.smallest)
 
     def decoy(self, index: int, rng: np.random.Generator) -> U8:
         """A view with a piece of another picture pasted into it, as cut-outs are."""
@@ -118,7 +119,7 @@ class Views:
         side = int(min(other.shape[:2]) * rng.uniform(0.2, 0.7))
         top, left = (int(rng.integers(0, length - side + 1)) for length in other.shape[:2])
         piece = np.ascontiguousarray(other[top : top + side, left : left + side])
-        return pasted(frame, piece, _outline(side, rng), rng)
+        return pasted(frame, piece, _outline(side, rng), rng, self.smallest)
 
 
 def framed(pixels: U8, size_px: tuple[int, int], rng: np.random.Generator) -> U8:
@@ -143,12 +144,12 @@ def lit(frame: U8, rng: np.random.Generator) -> U8:
     return np.asarray(np.clip(noisy, 0, 255), np.uint8)
 
 
-def pasted(frame: U8, piece: U8, alpha: U8, rng: np.random.Generator) -> U8:
-    """`piece` (h, w, 3) with its `alpha`, turned by any angle, from SMALLEST_PASTE of the frame's shorter
+def pasted(frame: U8, piece: U8, alpha: U8, rng: np.random.Generator, smallest: float = SMALLEST_PASTE) -> U8:
+    """`piece` (h, w, 3) with its `alpha`, turned by any angle, from `smallest` of the frame's shorter
     side to LARGEST_PASTE, wholly inside the frame."""
     height, width = frame.shape[:2]
     tall, wide = piece.shape[:2]
-    low, high = np.log(SMALLEST_PASTE), np.log(LARGEST_PASTE)
+    low, high = np.log(smallest), np.log(LARGEST_PASTE)
     scale = float(np.exp(rng.uniform(low, high))) * min(height, width) / float(np.hypot(tall, wide)) * 1.3
     scale = min(scale, 0.99 * min(height, width) / float(np.hypot(tall, wide)))
     reach = scale * float(np.hypot(tall, wide)) / 2

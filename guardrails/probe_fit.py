@@ -17,7 +17,7 @@ import numpy as np
 
 from vivant.engines.contract import LoadedStudent
 from vivant.guardrails.guard_file import write_guard_file
-from vivant.guardrails.pictures import PicturesError, Still, Views
+from vivant.guardrails.pictures import SMALLEST_PASTE, PicturesError, Still, Views
 from vivant.guardrails.probe import VERSION
 from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 
@@ -35,13 +35,15 @@ Tell = Callable[[str, float], None]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`views` of approved pictures and as many of all forbidden kinds together; how often all are gone
-    through; in how many parts they are cross-validated; the share of approved views that may be held."""
+    through; in how many parts they are cross-validated; the share of approved views that may be held; how
+    small cut-outs are shown, as a share of the side."""
 
     views: int = 3000
     epochs: int = 8
     folds: int = 3
     false_hold_rate: float = 1e-3
     seed: int = 0
+    smallest: float = SMALLEST_PASTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +162,14 @@ def views(
             "approved pictures without transparency are needed: they are what the piece shows"
         )
     pasting = any(still.alpha is not None for stills in forbidden.values() for still in stills)
-    own = Views(grounds, grounds, size_px)
+    own = Views(grounds, grounds, size_px, plan.smallest)
     for index in range(plan.views):
         rng = np.random.default_rng((plan.seed, 0, index))
         decoy = pasting and rng.uniform() < DECOYS
         yield own.decoy(index, rng) if decoy else own.view(index, rng), -1, index % len(grounds)
     origin = len(grounds)
     for kind, stills in enumerate(forbidden.values()):
-        seen = Views(stills, grounds, size_px)
+        seen = Views(stills, grounds, size_px, plan.smallest)
         for index in range(plan.views // len(forbidden)):
             rng = np.random.default_rng((plan.seed, 2 + kind, index))
             # a cut-out is one thing in many places: its views stand for themselves

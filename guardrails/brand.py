@@ -1,0 +1,161 @@
+"""The brand box: which colours, how light and how saturated a piece may be, and on how much of the picture.
+
+Judged before anything is decoded: a linear map for each style, fitted to decoded pictures, says what colour
+every value of the latent will come to; its error is kept with it. What is a little outside is a matter of
+degree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from vivant.guardrails.sanity import malformed
+from vivant.runtime.frames import F32, Array, Controls, Judgement, Latent, Verdict
+
+VERSION: Final = 1
+BINS: Final = 16  # a side of the plane of colours: a* and b* from -REACH to REACH
+REACH: Final = 110.0
+GREY: Final = 8.0  # chroma in CIELAB below which a colour belongs to every palette
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a picture's cells: mean lightness L* in [0, 100] and mean chroma, from and to; the share of them
+    that may be off the palette, and that may be more saturated than `vivid`."""
+
+    lightness: tuple[float, float]
+    chroma: tuple[float, float]
+    off_palette: float
+    vivid: float
+    vivid_area: float
+
+
+@dataclass(frozen=True, slots=True)
+class ColourMap:
+    """`weights` f32 (S, C + 2, 3): of each style, from a latent's values, the mean of the guide there and
+    one, to R, G, B in [0, 1]; `error` the root mean square on pictures it was not fitted to, in CIELAB
+    distance."""
+
+    styles: tuple[str, ...]
+    weights: F32
+    error: float
+
+    def colours(self, latent: Latent, controls: Controls) -> F32:
+        """sRGB f32 (h, w, 3) in [0, 1] of a well-formed latent, in the mixture of styles that is asked
+        for."""
+        shares = np.array([max(controls.styles.get(style, 0.0), 0.0) for style in self.styles], np.float32)
+        total = float(shares.sum())
+        shares = shares / total if total > 0.0 else np.eye(len(self.styles), dtype=np.float32)[0]
+        weights = np.einsum("s,sfc->fc", shares, self.weights)
+        found = np.einsum("fhw,fc->hwc", features(latent), weights)
+        return np.asarray(np.clip(found, 0.0, 1.0), np.float32)
+
+
+class BrandBox:
+    """Holds pictures outside the box, and where they are near it lets them be softened."""
+
+    name = "brand"
+    softens = True
+
+    def __init__(self, colour_map: ColourMap, limits: Limits, palette: Array) -> None:
+        """`palette` bool (BINS, BINS) over a* and b*. Raises ValueError when they are not sound."""
+        self.colour_map, self.limits, self.palette = colour_map, limits, palette.astype(bool)
+        if palette.shape != (BINS, BINS) or not np.isfinite(colour_map.weights).all():
+            raise ValueError("its palette or its colour map is not sound")
+        if colour_map.weights.shape[0] != max(len(colour_map.styles), 1):
+            raise ValueError("its colour map is for other styles than it names")
+
+    def judge(self, latent: Latent, controls: Controls) -> Verdict:
+        fault = malformed(latent)
+        if fault:
+            return Verdict(Judgement.HOLD, 0.0, fault)
+        if latent.code.shape[1] + 2 != self.colour_map.weights.shape[1]:
+            return Verdict(Judgement.HOLD, 0.0, "the brand box was fitted to latents of another shape")
+        colours = self.colour_map.colours(latent, controls)
+        if not np.isfinite(colours).all():  # before they are converted, which may hide a NaN
+            return Verdict(Judgement.HOLD, 0.0, "colours that are no numbers")
+        excess, what = self.excess(measured(colours, self.palette, self.limits.vivid))
+        if excess <= 1.0:  # false for a NaN
+            return Verdict(Judgement.PASS, float(0.5**excess), "inside the brand box")
+        return Verdict(Judgement.HOLD, float(0.5**excess), what)
+
+    def excess(self, found: Mapping[str, float]) -> tuple[float, str]:
+        """How far outside the box, 1 at its edge, and by what."""
+        limits = self.limits
+        parts = {
+            "lightness": _beyond(found["lightness"], *limits.lightness),
+            "saturation": _beyond(found["chroma"], *limits.chroma),
+            "colours off the palette": _share(found["off_palette"], limits.off_palette),
+            "vivid colours": _share(found["vivid_area"], limits.vivid_area),
+        }
+        worst = max(parts, key=lambda part: np.inf if np.isnan(parts[part]) else parts[part])
+        return parts[worst], f"outside the brand box: {worst}"
+
+
+def features(latent: Latent) -> F32:
+    """f32 (C + 2, h, w): the code, the guide's mean over each of its places (0 without one), one."""
+    code = latent.code[0]
+    height, width = code.shape[1:]
+    found = np.ones((len(code) + 2, height, width), np.float32)
+    found[:-2] = code
+    found[-2] = 0.0
+    if latent.guide is not None:
+        cv2.resize(latent.guide[0, 0], (width, height), dst=found[-2], interpolation=cv2.INTER_AREA)
+    return found
+
+
+def measured(colours: F32, palette: Array, vivid: float) -> dict[str, float]:
+    """What the limits are about, of sRGB colours f32 (h, w, 3)."""
+    lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    off = ~palette[bins_of(lab[..., 1]), bins_of(lab[..., 2])] & (chroma > GREY)
+    return {
+        "lightness": float(lab[..., 0].mean()),
+        "chroma": float(chroma.mean()),
+        "off_palette": float(off.mean()),
+        "vivid_area": float((chroma > vivid).mean()),
+    }
+
+
+def bins_of(values: F32) -> Array:
+    """The place of a* or b* in the plane of colours."""
+    return np.asarray(np.clip((values + REACH) / (2 * REACH) * BINS, 0, BINS - 1), np.intp)
+
+
+def _beyond(value: float, low: float, high: float) -> float:
+    """How far from the middle of a range, 1 at its ends."""
+    return abs(value - (low + high) / 2) / max((high - low) / 2, 1e-6)
+
+
+def _share(value: float, most: float) -> float:
+    return value / max(most, 1e-3)
+
+
+def arrays_of(box: BrandBox, card: Mapping[str, Any]) -> dict[str, Array]:
+    """What a guard file holds of a box."""
+    return {
+        "version": np.array(VERSION),
+        "styles": np.array(json.dumps(box.colour_map.styles)),
+        "weights": box.colour_map.weights,
+        "error": np.array(box.colour_map.error),
+        "limits": np.array(json.dumps(asdict(box.limits))),
+        "palette": box.palette,
+        "card": np.array(json.dumps(dict(card))),
+    }
+
+
+def policy_of(kept: Mapping[str, Array]) -> BrandBox:
+    """As vivant.guardrails.guard_file.PolicyKind."""
+    if int(kept["version"]) != VERSION:
+        raise ValueError(f"version {int(kept['version'])}, and this is version {VERSION}. Fit it again")
+    given = json.loads(str(kept["limits"]))
+    (dark, light), (pale, strong) = given["lightness"], given["chroma"]
+    limits = Limits((dark, light), (pale, strong), given["off_palette"], given["vivid"], given["vivid_area"])
+    colour_map = ColourMap(tuple(json.loads(str(kept["styles"]))), kept["weights"], float(kept["error"]))
+    return BrandBox(colour_map, limits, kept["palette"])

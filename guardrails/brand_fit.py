@@ -1,0 +1,179 @@
+"""Fits a brand box to approved pictures: what a student makes of them in each style, and how far colours
+go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from vivant.engines.contract import LoadedStudent
+from vivant.engines.field import PlaneField
+from vivant.guardrails.brand import (
+    BINS,
+    GREY,
+    BrandBox,
+    ColourMap,
+    Limits,
+    arrays_of,
+    bins_of,
+    features,
+    measured,
+)
+from vivant.guardrails.guard_file import write_guard_file
+from vivant.guardrails.pictures import PicturesError, Still, Views
+from vivant.runtime.frames import F32, U8, Array, Controls, Latent
+
+RIDGE: Final = 1e-3
+HELD_OUT: Final = 4  # every fourth picture tells the error
+MARGIN: Final = 1.1  # how much further than approved pictures a limit is
+LEAST_AREA: Final = 0.02
+COMMON: Final = 2e-4  # a colour that less of the approved area has is not of the palette
+FEWEST: Final = 8
+
+Taken = tuple[str, F32, F32]
+"""A style, features (F, n) and colours (n, 3) of one picture's cells."""
+
+
+def fit_brand(
+    student: LoadedStudent,
+    approved: Sequence[Still],
+    out: Path,
+    each: int = 24,
+    palette: Sequence[tuple[int, int, int]] = (),
+    reach: float = 20.0,
+    limits: Limits | None = None,
+    seed: int = 0,
+    tell: Callable[[str, float], None] = lambda what, share: None,
+) -> tuple[BrandBox, dict[str, Any], str]:
+    """Fits to `each` views in every style and writes `out`; the box, its card and the file's sha256.
+    `palette` of R, G, B, with all colours within `reach` of CIELAB's a*, b*, and `limits` stand in for those
+    found. Raises PicturesError for too few pictures."""
+    if each < FEWEST or not approved:
+        raise PicturesError(
+            f"a brand box needs at least one approved picture and {FEWEST} views of each style"
+        )
+    styles = tuple(student.card.styles) or ("",)
+    taken = []
+    for index, one in enumerate(cells(student, approved, styles, each, seed)):
+        taken.append(one)
+        tell("painting the pictures", (index + 1) / (each * len(styles)))
+    colour_map = map_of(styles, taken)
+    shape = (-1, 1, 3)
+    plane = painted_palette(palette, reach) if palette else found_palette([rgb for _, _, rgb in taken])
+    shown = [predicted(colour_map, style, x).reshape(shape) for style, x, _ in taken]
+    box = BrandBox(colour_map, limits or limits_of(shown, plane), plane)
+    card = {
+        "student": {"name": student.card.name, "hash": student.hash, "precision": student.precision},
+        "pictures": len(approved),
+        "views": len(taken),
+        "colour_error": colour_map.error,
+        "palette": "written" if palette else "found",
+    }
+    return box, card, write_guard_file(out, "brand", student.hash, arrays_of(box, card))
+
+
+def cells(
+    student: LoadedStudent, approved: Sequence[Still], styles: Sequence[str], each: int, seed: int
+) -> list[Taken]:
+    """Of `each` views painted in every style: features and the colours that were painted there."""
+    views = Views(approved, approved, student.size_px)
+    planes = PlaneField(student.size_px, seed) if student.recipes else None
+    taken = []
+    for index in range(each * len(styles)):
+        style = styles[index % len(styles)]
+        rng = np.random.default_rng((seed, index))
+        controls = Controls(strength=float(rng.uniform(0.1, 0.5)), seed=index, size_px=student.size_px)
+        controls = replace(controls, styles={style: 1.0} if style else {})
+        latent = student.denoise(student.encode(views.view(index // len(styles), rng)), controls)
+        picture = student.decode(latent, woven(student, planes, latent, controls), controls)
+        height, width = latent.code.shape[2:]
+        small = cv2.resize(picture[..., :3], (width, height), interpolation=cv2.INTER_AREA)
+        x = features(latent)
+        taken.append((style, x.reshape(len(x), -1).copy(), small.reshape(-1, 3).astype(np.float32) / 255))
+    return taken
+
+
+def woven(student: LoadedStudent, planes: PlaneField | None, latent: Latent, controls: Controls) -> U8 | None:
+    """The planes of a latent, as a show makes them for its first frame."""
+    if planes is None or latent.guide is None:
+        return None
+    planes.forget()
+    return planes.update(latent.guide, student.dress(controls))
+
+
+def map_of(styles: Sequence[str], taken: Sequence[Taken]) -> ColourMap:
+    """By ridge regression of each style's cells; the error is of every HELD_OUT-th picture of it."""
+    weights, errors = [], []
+    for style in styles:
+        own = [(x, rgb) for name, x, rgb in taken if name == style]
+        kept = [pair for index, pair in enumerate(own) if index % HELD_OUT]
+        away = own[::HELD_OUT]
+        solved = solve(kept)
+        for x, rgb in away:
+            errors.append(np.square(_lab(x.T @ solved) - _lab(rgb)).sum(1).mean())
+        weights.append(solved)
+    named = tuple(style for style in styles if style)
+    return ColourMap(named, np.stack(weights).astype(np.float32), float(np.sqrt(np.mean(errors))))
+
+
+def solve(pairs: Sequence[tuple[F32, F32]]) -> F32:
+    """Weights (F, 3) of the least squares, with a little ridge."""
+    square = sum(x.astype(np.float64) @ x.T for x, _ in pairs)
+    cross = sum(x.astype(np.float64) @ rgb for x, rgb in pairs)
+    count = sum(x.shape[1] for x, _ in pairs)
+    ridge = RIDGE * count * np.eye(len(pairs[0][0]))
+    return np.asarray(np.linalg.solve(square + ridge, cross), np.float32)
+
+
+def predicted(colour_map: ColourMap, style: str, x: F32) -> F32:
+    """Colours (n, 3) that the map gives for features (F, n)."""
+    index = colour_map.styles.index(style) if style else 0
+    return np.asarray(np.clip(x.T @ colour_map.weights[index], 0, 1), np.float32)
+
+
+def found_palette(colours: Sequence[F32]) -> Array:
+    """Where approved colours lie, and their neighbours."""
+    lab = _lab(np.concatenate(colours))
+    plane = np.zeros((BINS, BINS), np.float32)
+    np.add.at(plane, (bins_of(lab[:, 1]), bins_of(lab[:, 2])), 1.0 / len(lab))
+    near = cv2.dilate((plane > COMMON).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(near, bool)
+
+
+def painted_palette(palette: Sequence[tuple[int, int, int]], reach: float) -> Array:
+    """The bins within `reach` of one of the colours."""
+    lab = _lab(np.array(palette, np.float32) / 255)
+    from vivant.guardrails.brand import REACH
+
+    middles = (np.arange(BINS) + 0.5) / BINS * 2 * REACH - REACH
+    a, b = np.meshgrid(middles, middles, indexing="ij")
+    apart = np.min([np.hypot(a - one[1], b - one[2]) for one in lab], axis=0)
+    return np.asarray(apart <= reach + REACH / BINS, bool)
+
+
+def limits_of(shown: Sequence[F32], palette: Array) -> Limits:
+    """As far as approved pictures go, and MARGIN further."""
+    chromas = [np.hypot(*_lab(rgb.reshape(-1, 3))[:, 1:].T) for rgb in shown]
+    vivid = max(float(np.quantile(np.concatenate(chromas), 0.99)), GREY)
+    found = [measured(rgb, palette, vivid) for rgb in shown]
+
+    def span(name: str) -> tuple[float, float]:
+        values = [one[name] for one in found]
+        middle, half = (max(values) + min(values)) / 2, (max(values) - min(values)) / 2
+        return middle - MARGIN * half - 1.0, middle + MARGIN * half + 1.0
+
+    def most(name: str) -> float:
+        return max(LEAST_AREA, MARGIN * max(one[name] for one in found))
+
+    return Limits(span("lightness"), span("chroma"), most("off_palette"), vivid, most("vivid_area"))
+
+
+def _lab(rgb: Array) -> F32:
+    """CIELAB (n, 3) of sRGB (n, 3) in [0, 1]."""
+    clipped = np.clip(rgb, 0, 1).astype(np.float32).reshape(-1, 1, 3)
+    return np.asarray(cv2.cvtColor(clipped, cv2.COLOR_RGB2LAB).reshape(-1, 3), np.float32)
