@@ -20,6 +20,7 @@ from vivant.engines.card import data_file
 from vivant.runtime.frames import Array, VivantError
 
 WHOLE_BYTES = 1_900_000_000  # a protobuf holds two gigabytes
+SEEN = 1_000_000  # values of a tensor, at least half as many, that its reach is taken from
 LINEAR = ("MatMul", "Gemm")  # what linear layers become; a house student's stay float
 
 
@@ -45,13 +46,15 @@ def calibrate(
     samples: Sequence[Mapping[str, Array]],
     groups: Sequence[str] | None = None,
     kinds: Sequence[str] = ("Conv",),
+    outliers: float = 0.0,
 ) -> Calibrated:
     """Run `samples` (inputs by name; sizes may differ) and see how far each tensor reaches.
 
     A group is what paints in one way, a style or an adapter. Within a group ranges are averaged, because a
     rare outlier would cost every picture 3 dB; over the groups they are joined, because an average over all
     would cut off the one style that reaches furthest (measured: it lost 20 dB).
-    `kinds` are the operators that are to be quantized.
+    `kinds` are the operators that are to be quantized; `outliers` the share of a tensor's values that may lie
+    beyond its reach at either end.
     Raises QuantizeError when there is nothing to calibrate with.
     """
     import onnx
@@ -93,7 +96,7 @@ def calibrate(
     for sample, group in zip(samples, groups or [""] * len(samples), strict=True):
         known = {one.name: sample[one.name] for one in session.get_inputs()}
         made = dict(zip(wanted, _of(session, known, wanted), strict=True))
-        reached.setdefault(group, []).append({n: (float(v.min()), float(v.max())) for n, v in made.items()})
+        reached.setdefault(group, []).append({n: _reach(v, outliers) for n, v in made.items()})
         for name in entering:
             channels[name].append(made[name].mean((0, 2, 3), dtype=np.float64))
     means = [
@@ -103,6 +106,17 @@ def calibrate(
     lows, highs = ({n: f(m[n][i] for m in means) for n in wanted} for i, f in ((0, min), (1, max)))
     ranges = {name: (float(lows[name]), float(highs[name])) for name in wanted}
     return Calibrated(model, ranges, {name: np.mean(seen_means, 0) for name, seen_means in channels.items()})
+
+
+def _reach(values: Array, outliers: float) -> tuple[float, float]:
+    """The lowest and the highest of some values, but for `outliers` of them at either end."""
+    if outliers <= 0.0:
+        return float(values.min()), float(values.max())
+    some = values.ravel()[:: max(1, values.size // SEEN)]
+    beyond = int(outliers * (len(some) - 1))
+    places = (beyond, len(some) - 1 - beyond)
+    low, high = np.partition(some, places)[list(places)]
+    return float(low), float(high)
 
 
 def name_of(node: Any) -> str:  # onnx.NodeProto
@@ -277,9 +291,10 @@ def enter_as_bytes(model: Any) -> None:
 
 
 def leave_as_bytes(model: Any) -> None:
-    """Round -> clip -> u8 becomes one Q by steps of 1: the output is the quantized tensor.
+    """(Q -> DQ ->) round -> clip -> u8 becomes one Q by steps of 1: the output is the quantized tensor.
 
-    (Preparing the graph has folded a gain before the rounding into the convolution.)
+    (Preparing the graph has folded a gain before the rounding into the convolution.) Rounded to calibrated
+    steps first, a value that is always 255 could leave as 254.
     """
     from onnx import helper
 
@@ -289,8 +304,22 @@ def leave_as_bytes(model: Any) -> None:
         if chain is None:
             continue
         steps = _put_scale(graph, chain[-1].output[0], 1.0, 0)
-        new = helper.make_node("QuantizeLinear", [node.input[0], *steps], [chain[-1].output[0]])
-        _replace(graph, [node, *chain], new)
+        source, pair = _before_rounding(graph, node)
+        new = helper.make_node("QuantizeLinear", [source, *steps], [chain[-1].output[0]])
+        _replace(graph, [*pair, node, *chain], new)
+
+
+def _before_rounding(graph: Any, node: Any) -> tuple[str, list[Any]]:
+    """What enters the Q -> DQ in front of a node, and that pair where nobody else uses it; else what enters
+    the node."""
+    links = _Links(graph)
+    dequantize = links.maker.get(node.input[0])
+    quantize = links.maker.get(dequantize.input[0]) if dequantize is not None else None
+    if quantize is None or (quantize.op_type, dequantize.op_type) != ("QuantizeLinear", "DequantizeLinear"):
+        return node.input[0], []
+    if len(links.users[node.input[0]]) > 1 or len(links.users[dequantize.input[0]]) > 1:
+        return node.input[0], []
+    return quantize.input[0], [quantize, dequantize]
 
 
 def leave_unrounded(model: Any) -> None:

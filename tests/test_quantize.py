@@ -155,6 +155,20 @@ def test_bytes_go_in_and_out_without_a_float_round_trip(folder: Path) -> None:
         assert not kinds & {"Cast", "Round", "Clip", "Sub"}
 
 
+def test_a_picture_is_rounded_once_and_what_is_always_255_leaves_as_255(folder: Path, tmp_path: Path) -> None:
+    graph = onnx.load(folder / "decode.int8.onnx").graph
+    maker = {name: node for node in graph.node for name in node.output}
+    node = maker["picture"]
+    while node.op_type != "QuantizeLinear":
+        node = maker[node.input[0]]
+    assert maker[node.input[0]].op_type == "Conv"
+    calibrated = calibrate(folder / "decode.float.onnx", [inputs_of("decode", 64, 64)])
+    short = {name: (low, min(high, 254.4)) for name, (low, high) in calibrated.ranges.items()}
+    quantize(replace(calibrated, ranges=short), tmp_path / "decode.onnx")
+    picture = run(tmp_path / "decode.onnx", inputs_of("decode", 64, 64))[0]
+    assert (picture[..., 3] == 255).all()
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_symmetric_graphs_have_signed_activations_and_no_zero_point(folder: Path, part: Part) -> None:
     graph = onnx.load(folder / f"{part}.int8_symmetric.onnx").graph
