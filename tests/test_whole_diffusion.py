@@ -18,6 +18,7 @@ import tiny_diffusion as tiny  # noqa: E402
 from diffusers import EulerDiscreteScheduler, LCMScheduler  # noqa: E402
 from test_diffusion_student import SIZE, asking, loras, own_store, scene  # noqa: E402, F401
 from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
+from tiny_whole import CODES, LEVELS, Both, apart, frame  # noqa: E402
 
 from vivant.engines.diffusion import build as building  # noqa: E402
 from vivant.engines.diffusion import folder as folders  # noqa: E402
@@ -27,26 +28,17 @@ from vivant.engines.diffusion.calibration import Calibration  # noqa: E402
 from vivant.engines.diffusion.export import Parity  # noqa: E402
 from vivant.engines.diffusion.folder import write_student  # noqa: E402
 from vivant.engines.diffusion.on_device import DeviceBank, DiffusionOnDevice  # noqa: E402
-from vivant.engines.kinds import load_student  # noqa: E402
 from vivant.engines.on_device import on_device, refusal  # noqa: E402
-from vivant.guardrails.device import DeviceGuard  # noqa: E402
-from vivant.guardrails.envelope import Envelope, Fitted  # noqa: E402
 from vivant.guardrails.fit import fit_envelope  # noqa: E402
 from vivant.guardrails.guard import Guard  # noqa: E402
-from vivant.guardrails.sanity import Sanity  # noqa: E402
-from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock  # noqa: E402
+from vivant.runtime.frames import Frame, Judgement, MonotonicClock  # noqa: E402
 from vivant.runtime.path import Path as PicturePath  # noqa: E402
 from vivant.runtime.path import Stopwatch, StudentChoice  # noqa: E402
-from vivant.runtime.rest import Rest  # noqa: E402
-from vivant.runtime.still import Still  # noqa: E402
-from vivant.runtime.whole import WholeFrame  # noqa: E402
 from vivant.tools.random_student import all_admitting  # noqa: E402
 
 pytestmark = pytest.mark.torch
 CPU = torch.device("cpu")
-CODES = 1e-4  # float32 sums in another order
 ALIKE = Parity(0.0, 0.0, 200.0)
-LEVELS = 1  # what lies between two levels falls to either
 
 
 def written(out: Path, kind: str = "sd", scheduler: Any = EulerDiscreteScheduler, **wanted: Any) -> Path:
@@ -85,79 +77,11 @@ def lcm(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return written(tmp_path_factory.mktemp("lcm"), scheduler=LCMScheduler, rank=0)
 
 
-class Stepwise:
-    """What runtime.path does."""
-
-    def __init__(self, student: Any) -> None:
-        self.student, self.rest, self.still = student, Rest(), Still()
-        self.guard = Guard.load(*student.guard_file, limit_ms=10_000)
-        self.code = np.empty(0, np.float32)
-
-    def picture(self, pixels: Any, controls: Controls, smooth: float) -> tuple[Any, Any]:
-        latent = self.rest.settle(self.student.encode(pixels), smooth)
-        latent = self.student.denoise(latent, controls)
-        verdict = self.guard.judge(latent, controls)
-        if not verdict.admits:
-            return verdict, None
-        self.code = latent.code.copy()
-        drawn = self.student.decode(latent, None, controls)
-        return verdict, self.still.keep(drawn, latent, None, controls, smooth).copy()
-
-
-class Both:
-    """A student painting whole frames, and another one stage by stage."""
-
-    def __init__(self, folder: Path, adapters: Any = (), fitted: Fitted | None = None) -> None:
-        """`fitted` judges in place of the student's own guard."""
-        self.student, self.alone = (
-            load_student(folder, "torch", "float", SIZE, 1, adapters) for _ in range(2)
-        )
-        self.stepwise = Stepwise(self.alone)
-        device = DiffusionOnDevice(self.student, CPU)
-        if fitted is None:
-            self.whole = WholeFrame.load(device, self.student.guard_file, (), 3)
-        else:
-            self.stepwise.guard = Guard([Sanity(), Envelope(fitted)], limit_ms=10_000)
-            shape = (1, 4, SIZE[1] // 8, SIZE[0] // 8)
-            self.whole = WholeFrame(device, DeviceGuard(fitted, shape, None, CPU), (), 3)
-
-    def prepare(self, controls: Controls) -> None:
-        self.alone.prepare(controls)
-        self.student.prepare(controls)
-
-    def paint(self, pixels: Any, controls: Controls, smooth: float = 0.0) -> tuple[Any, Any]:
-        """The code that was decoded and the picture, the same from both."""
-        verdict, wanted = self.stepwise.picture(pixels, controls, smooth)
-        made = self.whole.picture(pixels, controls, smooth, 0.9, 0.0)
-        assert made.verdict.judgement is verdict.judgement, (made.verdict, verdict)
-        assert made.verdict.score == pytest.approx(verdict.score, abs=1e-3)
-        code = self.whole.guard.code.numpy().copy()
-        if wanted is None:
-            assert made.pixels.size == 0
-        else:
-            np.testing.assert_allclose(code, self.stepwise.code, atol=CODES)
-            assert np.abs(made.pixels.astype(int) - wanted).max() <= LEVELS
-        return code, made.pixels.copy()
-
-    def close(self) -> None:
-        self.alone.close()
-        self.student.close()
-
-
 @pytest.fixture
 def both(folder: Path, loras: list[Path]) -> Iterator[Both]:  # noqa: F811
     made = Both(folder, loras)
     yield made
     made.close()
-
-
-def frame(seed: int) -> Any:
-    """Frames that differ more than soft shapes do: every other one is a negative."""
-    return scene(seed) if seed % 2 else 255 - scene(seed)
-
-
-def apart(one: Any, other: Any) -> float:
-    return float(np.abs(one[0] - other[0]).max())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
