@@ -74,5 +74,7 @@ def carried(planes: Tensor) -> Tensor:
 
 def _spread(cells: Tensor, picture: torch.Size) -> Tensor:
     """Cells (h, w) over the pixels of a picture (1, H, W, 4), as (1, H, W, 1)."""
-    high, wide = picture[1] // cells.shape[0], picture[2] // cells.shape[1]
-    return cells.repeat_interleave(high, 0).repeat_interleave(wide, 1)[None, ..., None]
+    rows, columns = cells.shape
+    high, wide = picture[1] // rows, picture[2] // columns
+    spread = cells[:, None, :, None].expand(rows, high, columns, wide)
+    return spread.reshape(1, *picture[1:3], 1)
