@@ -34,6 +34,7 @@ class Run:
     count: int
     lowest: float
     told_ns: int
+    unseen: int = 0  # verdicts beside `count`, on pictures that newer ones passed over
 
 
 class Witness:
@@ -60,7 +61,9 @@ class Witness:
         verdict = picture.verdict
         passed = verdict.judgement is Judgement.PASS
         unseen = new if passed else new - 1
-        if unseen > 0:
+        if unseen > 0 and self._run is not None and not passed:
+            self._run.unseen += unseen
+        elif unseen > 0:
             self._audit.note(
                 "verdict", judgement="unseen", count=unseen, reason="passed over by newer pictures"
             )
@@ -148,14 +151,15 @@ class Witness:
             "verdict",
             judgement=run.judgement.name.lower(),
             count=run.count,
+            **({"unseen": run.unseen} if run.unseen else {}),
             score=round(run.lowest, 4),
             reason=run.reason,
             **self._shown,
         )
-        run.count, run.lowest, run.told_ns = 0, 1.0, now_ns
+        run.count, run.unseen, run.lowest, run.told_ns = 0, 0, 1.0, now_ns
 
     def _end_run(self) -> None:
-        if self._run is not None and self._run.count:
+        if self._run is not None and (self._run.count or self._run.unseen):
             self._tell(self._run, 0)
         self._run = None
 

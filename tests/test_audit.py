@@ -148,7 +148,11 @@ def test_verdicts_on_pictures_that_were_passed_over_are_accounted_for(audit: Aud
     witness.verdict(picture(Judgement.PASS, held=0), SECOND)
     witness.verdict(picture(Judgement.PASS, held=2), SECOND)
     witness.verdict(picture(Judgement.HOLD, "x", held=5), SECOND)
-    assert sum(line["count"] for line in told(audit, "verdict")) == 5
+    witness.verdict(picture(Judgement.HOLD, "x", held=9), SECOND)
+    witness.verdict(picture(Judgement.PASS, "x", held=9), SECOND)
+    said = told(audit, "verdict")
+    assert sum(line["count"] + line.get("unseen", 0) for line in said) == 9
+    assert [line["judgement"] for line in said] == ["unseen", "unseen", "hold", "hold"]
 
 
 def test_what_people_do_is_told_and_a_slider_not_sixty_times_a_second(audit: Audit) -> None:
