@@ -88,7 +88,7 @@ def audition(
     from rich.progress import track
 
     from vivant.runtime.adapters.audition import Stage, audition_sheet
-    from vivant.runtime.adapters.dresser import auditioning_backend
+    from vivant.runtime.adapters.job import auditioning_backend
     from vivant.runtime.adapters.registry import Registry
     from vivant.runtime.frames import VivantError
     from vivant.runtime.scene import find_scene, load_scene, tree_of

@@ -13,7 +13,9 @@ from tiny_adapter import write_tiny_adapter
 from vivant.engines.adapter_file import sha256_of
 from vivant.engines.card import Card
 from vivant.engines.student import find
-from vivant.runtime.adapters.dresser import Dresser, DressJob, News, auditioning_backend
+from vivant.runtime.adapters.auditor import Auditor
+from vivant.runtime.adapters.dresser import Dresser, News
+from vivant.runtime.adapters.job import DressJob, auditioning_backend
 from vivant.runtime.adapters.watch import PATIENCE_NS
 from vivant.runtime.parameters import parameters_for
 from vivant.runtime.tree import Tree
@@ -35,13 +37,31 @@ def job(looks: Path, tmp_path: Path) -> DressJob:
     return DressJob("house", "onnxruntime", "int8", SIZE, BASE, (str(looks),), str(tmp_path / "registry"))
 
 
+class HeldHere:
+    """Auditions in this very process, each held when it is asked for."""
+
+    def __init__(self, job: DressJob) -> None:
+        self.auditor, self.over = Auditor(job), list[tuple[str, str]]()
+
+    def ask(self, kept: str) -> None:
+        self.over.append((kept, self.auditor.hold(kept)))
+
+    def done(self) -> list[tuple[str, str]]:
+        found, self.over = self.over, []
+        return found
+
+    def close(self) -> None:
+        self.auditor.close()
+
+
 def told(job: DressJob, *moments_ns: int) -> list[News]:
     """Of a new dresser that looks at these moments."""
     news: list[News] = []
-    dresser = Dresser(job, news.append)
+    dresser = Dresser(job, news.append, HeldHere(job))
     for now_ns in moments_ns:
-        while dresser.step(now_ns):
-            pass
+        dresser.step(now_ns)
+        while dresser.busy:
+            dresser.step(now_ns)
     dresser.close()
     return news
 
@@ -63,7 +83,7 @@ def test_what_passed_before_passes_at_once(
 ) -> None:
     adapter(looks / "calm.safetensors")
     told(job, 0)
-    monkeypatch.setattr(Dresser, "_audition", lambda *_: pytest.fail("it was auditioned before"))
+    monkeypatch.setattr(Auditor, "hold", lambda *_: pytest.fail("it was auditioned before"))
     assert [one.state for one in told(job, 0)] == ["passed"]
 
 
@@ -94,11 +114,11 @@ def test_what_does_not_fit_is_refused_with_its_reason_and_the_rest_goes_on(
 
 def test_a_file_that_changes_is_another_version_under_the_same_name(job: DressJob, looks: Path) -> None:
     news: list[News] = []
-    dresser = Dresser(job, news.append)
-    adapter(looks / "calm.safetensors")
-    dresser.step(0)
-    adapter(looks / "calm.safetensors", alpha=0.03)
-    dresser.step(1)
+    dresser = Dresser(job, news.append, HeldHere(job))
+    for now_ns, alpha in ((0, 0.02), (1, 0.03)):
+        adapter(looks / "calm.safetensors", alpha=alpha)
+        dresser.step(now_ns)
+        dresser.step(now_ns)
     dresser.close()
     passed = [one for one in news if one.state == "passed"]
     assert [one.name for one in passed] == ["calm", "calm"] and passed[0].hash != passed[1].hash

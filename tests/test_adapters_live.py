@@ -14,8 +14,9 @@ from tiny_adapter import write_tiny_adapter
 from vivant.engines.adapter_file import sha256_of
 from vivant.engines.card import Card
 from vivant.engines.student import find
-from vivant.runtime.adapters.dresser import DressJob, News
+from vivant.runtime.adapters.dresser import News
 from vivant.runtime.adapters.fitting import Fit, Hung
+from vivant.runtime.adapters.job import DressJob
 from vivant.runtime.adapters.live import ANOTHER_NS, DresserProcess, LiveAdapters, Opening, opening
 from vivant.runtime.adapters.registry import Record, Registry
 from vivant.runtime.frames import ManualClock, Value

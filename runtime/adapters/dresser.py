@@ -1,7 +1,7 @@
 """The dresser: a process that watches a scene's adapter folders, checks what it finds, and auditions it.
 
-Auditions run where nobody else wants the processor, so no picture is late for them; looking and checking
-take milliseconds. It shares nothing with the show but one line, so nothing that a file does to it can end the
+Auditions have a process of their own (auditor), so looking and checking, which take milliseconds, never wait
+for one. It shares nothing with the show but one line, so nothing that a file does to it can end the
 show. It tells News and is told nothing.
 """
 
@@ -13,45 +13,27 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal, Protocol
 
 from vivant.engines.adapter_file import sha256_of
 from vivant.engines.card import Card
-from vivant.engines.contract import Precision
 from vivant.engines.kinds import kind_of
 from vivant.engines.student import find
+from vivant.runtime.adapters.auditor import AuditorProcess
 from vivant.runtime.adapters.found import Candidate, clash, folders, looked_at, named
+from vivant.runtime.adapters.job import DressJob
 from vivant.runtime.adapters.registry import Record, Registry
 from vivant.runtime.adapters.watch import Watch
-from vivant.runtime.frames import Controls, MonotonicClock, VivantError
-
-if TYPE_CHECKING:
-    from vivant.runtime.adapters.audition import Stage
+from vivant.runtime.frames import MonotonicClock, VivantError
 
 LOG: Final = logging.getLogger("vivant.adapters")
 LOOK_S: Final = 0.2  # between two looks into the folders
-NICER: Final = 10  # than the show; auditions run in idle time alone
+NICER: Final = 10  # than the show
 State = Literal["refused", "waiting", "passed", "quarantined"]
-
-
-@dataclass(frozen=True, slots=True)
-class DressJob:
-    """What a dresser is told once. `base` is what the scene starts with; `entries` its adapters, files and
-    folders; `locked` the hashes that its lock allows, None without a lock; `registry` where things are kept.
-    """
-
-    student: str
-    backend: str
-    precision: Precision
-    size_px: tuple[int, int]
-    base: Controls
-    entries: tuple[str, ...]
-    registry: str
-    locked: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +52,20 @@ class News:
     sheet: str = ""
 
 
-class Dresser:
-    """One thread. `tell` takes every News; `step` is called again and again, auditions at most one adapter,
-    and never raises for what a file holds."""
+class Auditions(Protocol):
+    """Where auditions are held: one at a time."""
 
-    def __init__(self, job: DressJob, tell: Callable[[News], None]) -> None:
-        self._job, self._tell = job, tell
+    def ask(self, kept: str) -> None: ...
+    def done(self) -> list[tuple[str, str]]: ...
+    def close(self) -> None: ...
+
+
+class Dresser:
+    """One thread. `tell` takes every News; `step` is called again and again, waits for nothing, and never
+    raises for what a file holds."""
+
+    def __init__(self, job: DressJob, tell: Callable[[News], None], auditions: Auditions) -> None:
+        self._job, self._tell, self._auditions = job, tell, auditions
         self._registry = Registry(Path(job.registry))
         self._card = Card.read(find(job.student))
         self._guard = self._card.guard.sha256 if self._card.guard else ""
@@ -83,29 +73,26 @@ class Dresser:
         self._given: dict[str, str] = {}  # name -> the file that has it
         self._shipped = kind_of(self._card).wardrobe(self._card)
         self._queue: deque[News] = deque()
-        self._stage: Stage | None = None
+        self._auditioning: News | None = None
 
-    def step(self, now_ns: int) -> bool:
-        """Look into the folders, then hold one audition; whether there is more to do at once."""
+    @property
+    def busy(self) -> bool:
+        """Whether an audition is under way or waits."""
+        return self._auditioning is not None or bool(self._queue)
+
+    def step(self, now_ns: int) -> None:
+        """Look into the folders, hear of the audition that was asked for, and ask for the next."""
         for path in self._watch.look(now_ns):
             self._take(path)
-        if self._queue:
-            with idle():
-                self._audition(self._queue.popleft())
-        return bool(self._queue)
-
-    def warm_up(self) -> None:
-        """Load what auditions need before the first file comes."""
-        try:
-            with idle():
-                self._staged()
-        except VivantError as error:
-            LOG.warning("%s", error)
+        for _, problem in self._auditions.done():
+            self._finish(problem)
+        if self._queue and self._auditioning is None:
+            self._auditioning = self._queue.popleft()
+            self._auditions.ask(self._auditioning.kept)
 
     def close(self) -> None:
-        """Give the student back."""
-        if self._stage is not None:
-            self._stage.close()
+        """End the auditions."""
+        self._auditions.close()
 
     def _take(self, path: Path) -> None:
         one = looked_at(self._card, path)
@@ -149,28 +136,15 @@ class Dresser:
         sheet = self._registry.sheet(record.sha256, record.student, record.guard)
         return "quarantined", f"held in {record.held} of {record.tried} ways: {record.reason}", str(sheet)
 
-    def _audition(self, news: News) -> None:
-        from vivant.runtime.adapters.audition import audition_sheet
-
-        try:
-            stage = self._staged()
-            record, tried = stage.audition(stage.student.fitted(Path(news.kept)))
-            if not record.passed:
-                audition_sheet(record, tried, self._registry.sheet(news.hash, record.student, record.guard))
-            self._registry.write(record)
-            state, reason, sheet = self._verdict(record)
-        # whatever an adapter does to this process, it has not passed
-        except Exception as error:
-            state, reason, sheet = "refused", f"it could not be auditioned: {error}", ""
+    def _finish(self, problem: str) -> None:
+        """An audition is over: what its record says, or why there is none."""
+        news, self._auditioning = self._auditioning, None
+        assert news is not None
+        record = self._registry.record(news.hash, self._card.hash, self._guard)
+        state, reason, sheet = self._verdict(record)
+        if problem or record is None:
+            state, reason, sheet = "refused", problem or "its audition left no record", ""
         self._say(replace(news, state=state, reason=reason, sheet=sheet))
-
-    def _staged(self) -> Stage:
-        if self._stage is None:
-            from vivant.runtime.adapters.audition import Stage
-
-            job = self._job
-            self._stage = Stage.load(job.student, job.backend, job.precision, job.size_px, job.base)
-        return self._stage
 
     def _say(self, news: News) -> None:
         if news.state in ("refused", "quarantined"):
@@ -185,37 +159,14 @@ def dress(job: DressJob, line: Connection) -> None:
         os.nice(NICER)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     clock = MonotonicClock()
-    dresser = Dresser(job, line.send)
+    auditions = AuditorProcess(job)
+    dresser = Dresser(job, line.send, auditions)
     try:
         with contextlib.suppress(OSError):  # the show has gone
+            if job.eager:
+                auditions.start()
             dresser.step(clock.now_ns())
-            if folders(job.entries) and Card.read(find(job.student)).kind == "house":
-                dresser.warm_up()
-            while not line.poll(0 if dresser.step(clock.now_ns()) else LOOK_S):
-                pass
+            while not line.poll(LOOK_S):
+                dresser.step(clock.now_ns())
     finally:
         dresser.close()
-
-
-@contextlib.contextmanager
-def idle() -> Iterator[None]:
-    """Run only where nobody else wants the processor. A user who may not come back from there stays."""
-    if not hasattr(os, "SCHED_IDLE"):
-        yield
-        return
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    try:
-        yield
-    finally:
-        with contextlib.suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-
-
-def auditioning_backend(backend: str, precision: Precision) -> tuple[str, Precision]:
-    """Where auditions run: on the processor, whatever the show runs on. Raises EngineError."""
-    from vivant.engines.registry import BACKENDS, choose, look
-
-    on_processor = [name for name in ("openvino", "onnxruntime") if look(name).usable]
-    chosen = backend if backend in on_processor else next(iter(on_processor), choose("auto")[0])
-    kinds = BACKENDS[chosen].precisions
-    return chosen, precision if precision in kinds else "float"

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vivant.engines.adapter import SHIPPED
 from vivant.engines.adapter_file import sha256_of
-from vivant.runtime.adapters.dresser import DressJob, News, auditioning_backend, dress
+from vivant.engines.card import Card
+from vivant.engines.student import find
+from vivant.runtime.adapters.dresser import News, dress
 from vivant.runtime.adapters.fitting import Fit, Hung
-from vivant.runtime.adapters.found import worn_by
+from vivant.runtime.adapters.found import folders, worn_by
+from vivant.runtime.adapters.job import DressJob, auditioning_backend
 from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.frames import EMPTY, Clock, Controls, Value
 from vivant.runtime.parameters import ADAPTER, AdapterSketch, adapter_parameter
@@ -96,17 +99,17 @@ class DresserProcess:
             self._line.close()
             self._line = None
         if self._process is not None:
-            self._process.join(0.1)
+            self._process.join(STOP_WAIT_S)
             if self._process.is_alive():
-                self._process.kill()  # at an audition; nothing of it is lost but time
+                self._process.kill()
             self._process.join(STOP_WAIT_S)
             self._process = None
 
     def _start(self) -> None:
         ours, theirs = self._context.Pipe()
         self._process = self._context.Process(
-            target=dress, args=(self._job, theirs), name="vivant-dresser", daemon=True
-        )
+            target=dress, args=(self._job, theirs), name="vivant-dresser"
+        )  # no daemon: it has a process of its own, and ends when the line closes
         self._process.start()
         theirs.close()
         self._line = ours
@@ -163,6 +166,7 @@ class LiveAdapters:
             scene.adapters,
             str(registry.folder),
             locked,
+            eager=bool(folders(scene.adapters)) and Card.read(find(scene.student)).kind == "house",
         )
         return cls(DresserProcess(context, job, clock), process, tree, begun, tell)
 
