@@ -11,7 +11,6 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from vivant.engines.contract import Fitted
-from vivant.runtime.record import give_way
 
 LOG: Final = logging.getLogger("vivant.render")
 
@@ -36,7 +35,8 @@ class Hung:
 
 
 class Fitting:
-    """`ask` and `ready` belong to the frame path and never wait. The thread begins with the first request."""
+    """`ask` and `ready` belong to the frame path and never wait. The thread begins with the first request. It
+    has the priority of the show: a slower one could be put to sleep with Python's lock in its hands."""
 
     def __init__(self) -> None:
         self._asked: SimpleQueue[tuple[Read, str] | None] = SimpleQueue()
@@ -64,7 +64,6 @@ class Fitting:
         self._asked.put(None)
 
     def _work(self) -> None:
-        give_way()
         while (asked := self._asked.get()) is not None:
             read, path = asked
             # the outer edge of this thread: whatever is wrong with a file is that file's trouble alone
