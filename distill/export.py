@@ -61,7 +61,7 @@ def write_guard(folder: Path, sources: Sources, threads: int, structures: int, s
     statistics: list[F32] = []
     with ExitStack() as open_students:
         students = [
-            open_students.enter_context(Student.load(folder, "onnxruntime", "int8", (size, size), threads))
+            open_students.enter_context(Student.load(folder, "openvino", "int8", (size, size), threads))
             for size in SIZES_PX
         ]
         plain = [plain_structures(student.size_px, seed) for student in students]

@@ -73,10 +73,11 @@ def manifest_of(
     version: str,
     device: str,
     threads: int,
+    rounded: bool = False,
 ) -> Manifest:
     """The manifest of one part of a student compiled for a CPU. Raises EngineError when the student has no
     such graph."""
-    file = source.card.graph(source.part, source.precision)
+    file = source.card.graph(source.part, source.precision, rounded)
     adapters = source.card.adapters
     return Manifest(
         student=source.card.name,

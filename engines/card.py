@@ -117,13 +117,16 @@ class Card(_Entry):
         except ValidationError as error:
             raise EngineError(_problems(path, error)) from error
 
-    def graph(self, part: Part, precision: Precision) -> CardFile:
-        """The ONNX file of one part. Raises EngineError when the student has none of that precision."""
-        file = self.graphs.get(part, {}).get(GRAPH_OF[precision])
+    def graph(self, part: Part, precision: Precision, rounded: bool = False) -> CardFile:
+        """The ONNX file of one part; `rounded` prefers the INT8 graph for runtimes that want every output
+        rounded. Raises EngineError when the student has none of that precision."""
+        kinds = self.graphs.get(part, {})
+        file = kinds.get("int8_rounded") if rounded and precision == "int8" else None
+        file = file or kinds.get(GRAPH_OF[precision])
         if file is None:
-            kinds = ", ".join(sorted(self.graphs.get(part, {}))) or "none"
             raise EngineError(
-                f"student {self.name} has no {precision} graph for {part}; it has: {kinds}. "
+                f"student {self.name} has no {precision} graph for {part}; "
+                f"it has: {', '.join(sorted(kinds)) or 'none'}. "
                 "Ask for one of these, or for another student."
             )
         return file

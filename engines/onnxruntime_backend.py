@@ -60,7 +60,7 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        manifest = manifest_of(source, shapes, "onnxruntime", *here(), 0)
+        manifest = manifest_of(source, shapes, "onnxruntime", *here(), 0, rounded=True)
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs)))
     return made
 
@@ -122,7 +122,7 @@ class OnnxruntimeEngine:
 
 def _compiled(source: GraphSource, specs: tuple[Specs, Specs], share: Share) -> bytes:
     """The optimised graph, at its size: what is computed from shapes alone is computed here."""
-    file = source.card.graph(source.part, source.precision)
+    file = source.card.graph(source.part, source.precision, rounded=True)
     path = source.folder / file.file
     graph = read_graph(source.folder, file)
     if not isinstance(graph, bytes) or len(graph) > LARGEST:
@@ -152,7 +152,7 @@ def _opened(source: GraphSource, threads: int, compiled: bytes, size_px: Size) -
     graph: bytes | Path = compiled
     options = _options(threads)
     if compiled == WHOLE:
-        graph = read_graph(source.folder, source.card.graph(source.part, source.precision))
+        graph = read_graph(source.folder, source.card.graph(source.part, source.precision, rounded=True))
     else:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it was
     with tempfile.TemporaryDirectory() as folder:

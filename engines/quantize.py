@@ -20,7 +20,6 @@ from vivant.engines.card import data_file
 from vivant.runtime.frames import Array, VivantError
 
 WHOLE_BYTES = 1_900_000_000  # a protobuf holds two gigabytes
-SEEN = 1_000_000  # values of a tensor, at least half as many, that its reach is taken from
 LINEAR = ("MatMul", "Gemm")  # what linear layers become; a house student's stay float
 
 
@@ -46,15 +45,13 @@ def calibrate(
     samples: Sequence[Mapping[str, Array]],
     groups: Sequence[str] | None = None,
     kinds: Sequence[str] = ("Conv",),
-    outliers: float = 0.0,
 ) -> Calibrated:
     """Run `samples` (inputs by name; sizes may differ) and see how far each tensor reaches.
 
     A group is what paints in one way, a style or an adapter. Within a group ranges are averaged, because a
     rare outlier would cost every picture 3 dB; over the groups they are joined, because an average over all
     would cut off the one style that reaches furthest (measured: it lost 20 dB).
-    `kinds` are the operators that are to be quantized; `outliers` the share of a tensor's values that may lie
-    beyond its reach at either end.
+    `kinds` are the operators that are to be quantized.
     Raises QuantizeError when there is nothing to calibrate with.
     """
     import onnx
@@ -96,7 +93,7 @@ def calibrate(
     for sample, group in zip(samples, groups or [""] * len(samples), strict=True):
         known = {one.name: sample[one.name] for one in session.get_inputs()}
         made = dict(zip(wanted, _of(session, known, wanted), strict=True))
-        reached.setdefault(group, []).append({n: _reach(v, outliers) for n, v in made.items()})
+        reached.setdefault(group, []).append({n: (float(v.min()), float(v.max())) for n, v in made.items()})
         for name in entering:
             channels[name].append(made[name].mean((0, 2, 3), dtype=np.float64))
     means = [
@@ -106,17 +103,6 @@ def calibrate(
     lows, highs = ({n: f(m[n][i] for m in means) for n in wanted} for i, f in ((0, min), (1, max)))
     ranges = {name: (float(lows[name]), float(highs[name])) for name in wanted}
     return Calibrated(model, ranges, {name: np.mean(seen_means, 0) for name, seen_means in channels.items()})
-
-
-def _reach(values: Array, outliers: float) -> tuple[float, float]:
-    """The lowest and the highest of some values, but for `outliers` of them at either end."""
-    if outliers <= 0.0:
-        return float(values.min()), float(values.max())
-    some = values.ravel()[:: max(1, values.size // SEEN)]
-    beyond = int(outliers * (len(some) - 1))
-    places = (beyond, len(some) - 1 - beyond)
-    low, high = np.partition(some, places)[list(places)]
-    return float(low), float(high)
 
 
 def name_of(node: Any) -> str:  # onnx.NodeProto

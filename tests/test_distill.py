@@ -114,7 +114,7 @@ def test_a_checkpoint_becomes_a_folder_whose_files_are_those_of_its_card(folder:
     assert {path.name for path in folder.iterdir()} == {"card.json", *(file.file for file in card.files())}
     assert all(read_checked(folder, file) for file in card.files())
     for part in PARTS:
-        assert card.graphs[part].keys() == {"float", "int8", "int8_symmetric"}
+        assert card.graphs[part].keys() == {"float", "int8", "int8_rounded", "int8_symmetric"}
     assert card.styles == PLAN.styles and card.adapters is not None
     assert (card.adapters.slots, card.adapters.rank) == (SLOTS, RANK)
     assert not [word for word in card.made_with.split() if word.startswith("/")]
