@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from vivant.engines.card import Card
+    from vivant.guardrails.guard_file import GuardFile
     from vivant.runtime.adapters.found import Candidate
     from vivant.runtime.adapters.registry import Registry
     from vivant.runtime.scene import Scene
@@ -95,6 +96,7 @@ def audition(
 
     loaded, registry = load_scene(find_scene(scene)), Registry.own()
     card, own = candidates(loaded)
+    guards = loaded.guard.named()
     fitting = {one.name: one for one in own if not one.problem}
     unknown = [name for name in names or () if name not in fitting]
     if unknown:
@@ -104,7 +106,7 @@ def audition(
     chosen = [
         one
         for name, one in fitting.items()
-        if (not names or name in names) and (again or recorded(one.path, card, registry) is None)
+        if (not names or name in names) and (again or recorded(one.path, card, guards, registry) is None)
     ]
     if not fitting:
         raise VivantError(f"{scene} has no adapter of its own that fits; see: vivant adapters list {scene}")
@@ -113,7 +115,7 @@ def audition(
         return
     base = tree_of(loaded).controls(0, 0, loaded.size)
     backend, precision = auditioning_backend(loaded.backend, loaded.precision)
-    stage = Stage.load(loaded.student, backend, precision, loaded.size, base)
+    stage = Stage.load(loaded.student, backend, precision, loaded.size, base, guards)
     failed = 0
     try:
         for one in track(chosen, "auditioning", transient=True):
@@ -155,11 +157,12 @@ def candidates(scene: Scene) -> tuple[Card, list[Candidate]]:
     return card, [*named, *beside]
 
 
-def recorded(path: Path, card: Card, registry: Registry) -> object:
-    """The record of an audition of this file by this student and guard, None where there is none."""
+def recorded(path: Path, card: Card, guards: Sequence[GuardFile], registry: Registry) -> object:
+    """The record of an audition of this file by this student and these guards, None where there is none."""
     from vivant.engines.adapter_file import sha256_of
+    from vivant.runtime.adapters.job import guard_hash
 
-    return registry.record(sha256_of(path), card.hash, card.guard.sha256 if card.guard else "")
+    return registry.record(sha256_of(path), card.hash, guard_hash(card, guards))
 
 
 def rows_of(scene: Scene, registry: Registry, locked: frozenset[str] | None) -> Iterator[Row]:
@@ -167,8 +170,10 @@ def rows_of(scene: Scene, registry: Registry, locked: frozenset[str] | None) -> 
     from vivant.engines.adapter import SHIPPED
     from vivant.engines.adapter_file import sha256_of
     from vivant.runtime.adapters.found import worn_by
+    from vivant.runtime.adapters.job import guard_hash
 
     card, worn, _ = worn_by(scene.student, scene.adapters)
+    guard = guard_hash(card, scene.guard.named())
     for name, one in worn.items():
         if one.path.parent == SHIPPED:
             yield Row(name, "ready", str(one.rank), sha256_of(one.path)[:8], short(one.license), one.summary)
@@ -177,16 +182,17 @@ def rows_of(scene: Scene, registry: Registry, locked: frozenset[str] | None) -> 
             yield Row(found.name or found.path.name, "refused", "", "", "", found.problem)
             continue
         digest = sha256_of(found.path)
-        state, what = state_of(digest, card, registry, locked)
+        state, what = state_of(digest, card, guard, registry, locked)
         about = what or f"{found.worn.summary} ({found.path})"
         yield Row(found.name, state, str(found.worn.rank), digest[:8], short(found.worn.license), about)
 
 
-def state_of(digest: str, card: Card, registry: Registry, locked: frozenset[str] | None) -> tuple[str, str]:
+def state_of(
+    digest: str, card: Card, guard: str, registry: Registry, locked: frozenset[str] | None
+) -> tuple[str, str]:
     """The state of a file that fits, and why it is not worn, if so."""
     if locked is not None and digest not in locked:
         return "refused", "not in the scene's lock; vivant scenes lock takes it in"
-    guard = card.guard.sha256 if card.guard else ""
     record = registry.record(digest, card.hash, guard)
     if record is None:
         return "waiting", "not auditioned yet"

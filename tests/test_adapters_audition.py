@@ -14,7 +14,9 @@ from tiny_adapter import write_tiny_adapter
 from vivant.engines.card import Card
 from vivant.engines.student import find
 from vivant.guardrails.guard import Guard
+from vivant.guardrails.guard_file import GuardFile
 from vivant.runtime.adapters.audition import Stage, audition_sheet, spread, stored_ways
+from vivant.runtime.adapters.job import guard_hash
 from vivant.runtime.frames import Controls, Verdict, VivantError
 from vivant.runtime.parameters import parameters_for
 from vivant.runtime.tree import Tree
@@ -94,3 +96,15 @@ def test_the_stored_ways_are_the_same_every_time_and_go_through_every_style() ->
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(ways, again, strict=True))
     assert [a.controls for a in ways] == [b.controls for b in again]
     assert all(way.pixels.shape == (128, 128, 3) and spread(way.pixels) > 10 for way in ways)
+
+
+def test_the_guards_of_the_scene_judge_too_and_a_record_holds_for_them_alone(
+    stage: Stage, tmp_path: Path
+) -> None:
+    card = Card.read(find("house"))
+    assert card.guard is not None
+    broken = GuardFile(tmp_path / "nowhere.npz", "0" * 64)
+    with pytest.raises(VivantError, match="can be auditioned"):
+        Stage(stage.student, BASE, (broken,))
+    assert guard_hash(card, ()) == card.guard.sha256
+    assert len({guard_hash(card, of) for of in ((), (broken,), (GuardFile(broken.path, "1" * 64),))}) == 3

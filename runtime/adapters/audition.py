@@ -18,6 +18,8 @@ from vivant.engines.contract import Fitted, LoadedStudent, Precision
 from vivant.engines.field import PlaneField
 from vivant.engines.kinds import load_student
 from vivant.guardrails.guard import Guard
+from vivant.guardrails.guard_file import GuardFile
+from vivant.runtime.adapters.job import guard_hash
 from vivant.runtime.adapters.registry import Record
 from vivant.runtime.condition import Condition
 from vivant.runtime.frames import U8, Controls, Frame, Latent, Verdict, VivantError
@@ -75,9 +77,9 @@ class Stage:
     """A student of its own with its guard, and what it makes of the stored ways without any adapter. One
     thread; a context manager. Raises VivantError where the guard is closed: nothing can be judged then."""
 
-    def __init__(self, student: LoadedStudent, base: Controls) -> None:
-        self.student = student
-        self.guard = Guard.load(*student.guard_file, limit_ms=STEADY_MS)
+    def __init__(self, student: LoadedStudent, base: Controls, guards: tuple[GuardFile, ...] = ()) -> None:
+        self.student, self._guards = student, guards
+        self.guard = Guard.load(*student.guard_file, limit_ms=STEADY_MS, more=guards, student=student.hash)
         if self.guard.closed:
             raise VivantError(f"no adapter can be auditioned: {self.guard.closed}")
         self._planes = PlaneField(student.size_px, 0) if student.recipes else None
@@ -92,12 +94,18 @@ class Stage:
 
     @classmethod
     def load(
-        cls, student: str, backend: str, precision: Precision, size_px: tuple[int, int], base: Controls
+        cls,
+        student: str,
+        backend: str,
+        precision: Precision,
+        size_px: tuple[int, int],
+        base: Controls,
+        guards: tuple[GuardFile, ...] = (),
     ) -> Self:
-        """On one thread of the processor."""
+        """On one thread of the processor; `guards` are the scene's own, beside the student's."""
         loaded = load_student(student, backend, precision, size_px, 1)
         try:
-            return cls(loaded, base)
+            return cls(loaded, base, guards)
         except BaseException:
             loaded.close()
             raise
@@ -115,7 +123,7 @@ class Stage:
             name=fitted.name,
             sha256=fitted.hash,
             student=self.student.hash,
-            guard=self.student.guard_file[1],
+            guard=guard_hash(self.student.card, self._guards),
             passed=len(held) <= MOST_HELD * len(tried),
             held=len(held),
             tried=len(tried),

@@ -41,7 +41,9 @@ class Auditor:
             from vivant.runtime.adapters.audition import Stage
 
             job = self._job
-            self._stage = Stage.load(job.student, job.backend, job.precision, job.size_px, job.base)
+            self._stage = Stage.load(
+                job.student, job.backend, job.precision, job.size_px, job.base, job.guards
+            )
         return self._stage
 
     def hold(self, kept: str) -> str:

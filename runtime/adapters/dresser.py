@@ -25,7 +25,7 @@ from vivant.engines.kinds import kind_of
 from vivant.engines.student import find
 from vivant.runtime.adapters.auditor import AuditorProcess
 from vivant.runtime.adapters.found import Candidate, clash, folders, looked_at, named
-from vivant.runtime.adapters.job import DressJob
+from vivant.runtime.adapters.job import DressJob, guard_hash
 from vivant.runtime.adapters.registry import Record, Registry
 from vivant.runtime.adapters.watch import Watch
 from vivant.runtime.frames import MonotonicClock, VivantError
@@ -68,7 +68,7 @@ class Dresser:
         self._job, self._tell, self._auditions = job, tell, auditions
         self._registry = Registry(Path(job.registry))
         self._card = Card.read(find(job.student))
-        self._guard = self._card.guard.sha256 if self._card.guard else ""
+        self._guard = guard_hash(self._card, job.guards)
         self._watch = Watch(folders(job.entries), named(job.entries))
         self._given: dict[str, str] = {}  # name -> the file that has it
         self._shipped = kind_of(self._card).wardrobe(self._card)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vivant.engines.card import Card
 from vivant.engines.contract import Precision
+from vivant.guardrails.guard_file import GuardFile
 from vivant.runtime.frames import Controls
 
 
@@ -23,6 +27,15 @@ class DressJob:
     registry: str
     locked: frozenset[str] | None = None
     eager: bool = False
+    guards: tuple[GuardFile, ...] = ()  # of the scene's own, beside the student's
+
+
+def guard_hash(card: Card, guards: Sequence[GuardFile]) -> str:
+    """One hash of all that judges: an audition holds for it alone. The student's guard is its own."""
+    own = card.guard.sha256 if card.guard else ""
+    if not guards:
+        return own
+    return hashlib.sha256("\n".join((own, *(one.sha256 for one in guards))).encode()).hexdigest()
 
 
 def auditioning_backend(backend: str, precision: Precision) -> tuple[str, Precision]:

@@ -19,7 +19,7 @@ from vivant.engines.student import find
 from vivant.runtime.adapters.dresser import News, dress
 from vivant.runtime.adapters.fitting import Fit, Hung
 from vivant.runtime.adapters.found import folders, worn_by
-from vivant.runtime.adapters.job import DressJob, auditioning_backend
+from vivant.runtime.adapters.job import DressJob, auditioning_backend, guard_hash
 from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.frames import EMPTY, Clock, Controls, Value
 from vivant.runtime.parameters import ADAPTER, AdapterSketch, adapter_parameter
@@ -51,7 +51,7 @@ def opening(scene: Scene, registry: Registry, locked: frozenset[str] | None = No
     """The scene's own adapters that passed an audition by its student and guard; the others wait for theirs.
     `locked` are the hashes that the scene's lock allows. Raises VivantError."""
     card, worn, _ = worn_by(scene.student, scene.adapters)
-    guard = card.guard.sha256 if card.guard else ""
+    guard = guard_hash(card, scene.guard.named())
     files, hashes = {}, {}
     for name, one in worn.items():
         if one.path.parent == SHIPPED:
@@ -167,6 +167,7 @@ class LiveAdapters:
             str(registry.folder),
             locked,
             eager=bool(folders(scene.adapters)) and Card.read(find(scene.student)).kind == "house",
+            guards=scene.guard.named(),
         )
         return cls(DresserProcess(context, job, clock), process, tree, begun, tell)
 
