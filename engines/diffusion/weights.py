@@ -37,6 +37,7 @@ def write_weights(path: Path, networks: Mapping[str, Any], image_prompt: Path | 
     about = {name: network.to_json_string() for name, network in networks.items()}
     half_written = path.with_name(f"{path.name}.part")
     save_file(tensors, half_written, about)
+    half_written.chmod(0o644)  # safetensors lets nobody else read what it writes
     half_written.replace(path)
 
 
