@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 from rich.progress import track
 
+from vivant.engines.machine import cores
 from vivant.engines.registry import choose
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.frames import Controls, Frame, MonotonicClock
@@ -127,7 +128,7 @@ def main() -> int:
     parser.add_argument("--scene", default="mirror", help="whose student, size and values")
     parser.add_argument("--swaps", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=cores(), help="as many as a show has, if not given")
     parser.add_argument("--names", nargs="*", help="adapters to swap; all that the student has if none")
     asked = parser.parse_args()
     scene = load_scene(find_scene(asked.scene))

@@ -17,6 +17,7 @@ import numpy as np
 from vivant.engines.contract import Fitted, LoadedStudent, Precision
 from vivant.engines.field import PlaneField
 from vivant.engines.kinds import load_student
+from vivant.engines.machine import cores
 from vivant.guardrails.guard import Guard
 from vivant.guardrails.guard_file import GuardFile
 from vivant.runtime.adapters.job import guard_hash
@@ -102,8 +103,9 @@ class Stage:
         base: Controls,
         guards: tuple[GuardFile, ...] = (),
     ) -> Self:
-        """On one thread of the processor; `guards` are the scene's own, beside the student's."""
-        loaded = load_student(student, backend, precision, size_px, 1)
+        """On as many threads as a show, so that its compiled engines are found in the store; `guards` are the
+        scene's own, beside the student's."""
+        loaded = load_student(student, backend, precision, size_px, cores())
         try:
             return cls(loaded, base, guards)
         except BaseException:
