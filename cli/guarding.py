@@ -22,13 +22,13 @@ def fit(
         Path, typer.Option(metavar="DIR", help="Pictures and films of what the piece may show")
     ],
     forbidden: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="DIR",
             help="What it must not show, a sub-folder for each kind. A picture with transparency is pasted "
             "into approved ones at any scale and rotation",
         ),
-    ],
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE.npz", help="The guard file to write")] = Path(
         "probe.npz"
     ),
@@ -50,6 +50,9 @@ def fit(
         float,
         typer.Option(help="How small cut-outs are looked for, as a share of the side", min=0.05, max=0.8),
     ] = 0.12,
+    degenerate: Annotated[
+        bool, typer.Option(help="Whether spoiled latents of approved pictures are a forbidden kind too")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Of the views and of the fitting")] = 0,
 ) -> None:
     """Fit a probe: a small network that looks for forbidden kinds of pictures in the student's latents.
@@ -61,10 +64,11 @@ def fit(
     from vivant.runtime.guard_sheet import guard_sheet
     from vivant.runtime.report import write_json
 
-    allowed, denied = read_folder(approved), read_folder(forbidden)
+    allowed, denied = read_folder(approved), {} if forbidden is None else read_folder(forbidden)
     plan: dict[str, Any] = {
         "views": views, "epochs": epochs, "folds": folds, "false_hold_rate": false_hold_rate, "seed": seed,
         "smallest": smallest,
+        "degenerate": degenerate,
     }  # fmt: skip
     found = fitted(student, backend, precision, size, allowed, denied, out, plan)
     write_json({**found.card, "sha256": found.sha256}, out.with_suffix(".json"))

@@ -3,8 +3,7 @@ go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +34,8 @@ LEAST_AREA: Final = 0.02
 COMMON: Final = 2e-4  # a colour that less of the approved area has is not of the palette
 FEWEST: Final = 8
 
+Tell = Callable[[str, float], None]
+"""Told what is being done and the share of it that is."""
 Taken = tuple[str, F32, F32]
 """A style, features (F, n) and colours (n, 3) of one picture's cells."""
 
@@ -48,7 +49,7 @@ def fit_brand(
     reach: float = 20.0,
     limits: Limits | None = None,
     seed: int = 0,
-    tell: Callable[[str, float], None] = lambda what, share: None,
+    tell: Tell = lambda what, share: None,
 ) -> tuple[BrandBox, dict[str, Any], str]:
     """Fits to `each` views in every style and writes `out`; the box, its card and the file's sha256.
     `palette` of R, G, B, with all colours within `reach` of CIELAB's a*, b*, and `limits` stand in for those
@@ -58,19 +59,19 @@ def fit_brand(
             f"a brand box needs at least one approved picture and {FEWEST} views of each style"
         )
     styles = tuple(student.card.styles) or ("",)
-    taken = []
+    taken: list[Taken] = []
     for index, one in enumerate(cells(student, approved, styles, each, seed)):
         taken.append(one)
         tell("painting the pictures", (index + 1) / (each * len(styles)))
     colour_map = map_of(styles, taken)
-    shape = (-1, 1, 3)
-    plane = painted_palette(palette, reach) if palette else found_palette([rgb for _, _, rgb in taken])
-    shown = [predicted(colour_map, style, x).reshape(shape) for style, x, _ in taken]
+    shown = looks(student, approved, styles, colour_map, max(len(approved), len(taken)), seed, tell)
+    plane = painted_palette(palette, reach) if palette else found_palette(shown)
     box = BrandBox(colour_map, limits or limits_of(shown, plane), plane)
     card = {
         "student": {"name": student.card.name, "hash": student.hash, "precision": student.precision},
         "pictures": len(approved),
-        "views": len(taken),
+        "views_painted": len(taken),
+        "views_judged": len(shown),
         "colour_error": colour_map.error,
         "palette": "written" if palette else "found",
     }
@@ -79,23 +80,47 @@ def fit_brand(
 
 def cells(
     student: LoadedStudent, approved: Sequence[Still], styles: Sequence[str], each: int, seed: int
-) -> list[Taken]:
+) -> Iterator[Taken]:
     """Of `each` views painted in every style: features and the colours that were painted there."""
-    views = Views(approved, approved, student.size_px)
     planes = PlaneField(student.size_px, seed) if student.recipes else None
-    taken = []
-    for index in range(each * len(styles)):
-        style = styles[index % len(styles)]
-        rng = np.random.default_rng((seed, index))
-        controls = Controls(strength=float(rng.uniform(0.1, 0.5)), seed=index, size_px=student.size_px)
-        controls = replace(controls, styles={style: 1.0} if style else {})
-        latent = student.denoise(student.encode(views.view(index // len(styles), rng)), controls)
+    for style, latent, controls in latents(student, approved, styles, each * len(styles), seed):
         picture = student.decode(latent, woven(student, planes, latent, controls), controls)
         height, width = latent.code.shape[2:]
         small = cv2.resize(picture[..., :3], (width, height), interpolation=cv2.INTER_AREA)
         x = features(latent)
-        taken.append((style, x.reshape(len(x), -1).copy(), small.reshape(-1, 3).astype(np.float32) / 255))
-    return taken
+        yield style, x.reshape(len(x), -1).copy(), small.reshape(-1, 3).astype(np.float32) / 255
+
+
+def looks(
+    student: LoadedStudent,
+    approved: Sequence[Still],
+    styles: Sequence[str],
+    colour_map: ColourMap,
+    count: int,
+    seed: int,
+    tell: Tell,
+) -> list[F32]:
+    """What the map says of `count` approved views, sRGB f32 (h, w, 3) each."""
+    found = []
+    for _, latent, controls in latents(student, approved, styles, count, seed + 1):
+        found.append(colour_map.colours(latent, controls))
+        tell("looking at all of them", len(found) / count)
+    return found
+
+
+def latents(
+    student: LoadedStudent, approved: Sequence[Still], styles: Sequence[str], count: int, seed: int
+) -> Iterator[tuple[str, Latent, Controls]]:
+    """Of `count` views, in the styles in turn; a latent is valid until the next."""
+    views = Views(approved, approved, student.size_px)
+    for index in range(count):
+        style = styles[index % len(styles)]
+        rng = np.random.default_rng((seed, index))
+        worn = {style: 1.0} if style else {}
+        controls = Controls(
+            strength=float(rng.uniform(0.1, 0.5)), seed=index, styles=worn, size_px=student.size_px
+        )
+        yield style, student.denoise(student.encode(views.view(index, rng)), controls), controls
 
 
 def woven(student: LoadedStudent, planes: PlaneField | None, latent: Latent, controls: Controls) -> U8 | None:
@@ -130,15 +155,9 @@ def solve(pairs: Sequence[tuple[F32, F32]]) -> F32:
     return np.asarray(np.linalg.solve(square + ridge, cross), np.float32)
 
 
-def predicted(colour_map: ColourMap, style: str, x: F32) -> F32:
-    """Colours (n, 3) that the map gives for features (F, n)."""
-    index = colour_map.styles.index(style) if style else 0
-    return np.asarray(np.clip(x.T @ colour_map.weights[index], 0, 1), np.float32)
-
-
 def found_palette(colours: Sequence[F32]) -> Array:
     """Where approved colours lie, and their neighbours."""
-    lab = _lab(np.concatenate(colours))
+    lab = _lab(np.concatenate([one.reshape(-1, 3) for one in colours]))
     plane = np.zeros((BINS, BINS), np.float32)
     np.add.at(plane, (bins_of(lab[:, 1]), bins_of(lab[:, 2])), 1.0 / len(lab))
     near = cv2.dilate((plane > COMMON).astype(np.uint8), np.ones((3, 3), np.uint8))

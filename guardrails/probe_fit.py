@@ -19,9 +19,11 @@ from vivant.engines.contract import LoadedStudent
 from vivant.guardrails.guard_file import write_guard_file
 from vivant.guardrails.pictures import SMALLEST_PASTE, PicturesError, Still, Views
 from vivant.guardrails.probe import VERSION
+from vivant.guardrails.spoil import spoiled
 from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 
 TAIL: Final = 0.05  # of approved views: the worst of them say how the rest of the tail goes on
+DEGENERATE: Final = "degenerate"
 DECOYS: Final = 0.35  # of approved views with a cut-out among the forbidden: a harmless piece pasted in
 NEAREST: Final = 6  # views of a kind, on either side of its threshold, that are kept to be looked at
 THUMB_PX: Final = 160
@@ -44,6 +46,8 @@ class Plan:
     false_hold_rate: float = 1e-3
     seed: int = 0
     smallest: float = SMALLEST_PASTE
+    degenerate: bool = True
+    """Whether spoiled latents of approved pictures are a forbidden kind beside those that are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,10 @@ def fit_probe(
     plan = plan or Plan()
     if plan.views < FEWEST_VIEWS:
         raise PicturesError(f"{plan.views} views are too few to fit a probe to: give at least {FEWEST_VIEWS}")
+    if plan.degenerate:
+        forbidden = {**forbidden, DEGENERATE: grounds_of(approved)}
+    if not forbidden:
+        raise PicturesError("nothing is forbidden: there is nothing to fit a probe to")
     kinds = tuple(forbidden)
     with tempfile.TemporaryDirectory(prefix="vivant-guard-") as folder:
         latents = encoded(student, approved, forbidden, plan, Path(folder), tell)
@@ -133,9 +141,13 @@ def encoded(
 ) -> Latents:
     """The latents of every view, as the guard will see them: denoised, in styles by chance."""
     made: Latents | None = None
+    kinds = tuple(forbidden)
     count = plan.views + plan.views // len(forbidden) * len(forbidden)
     for index, (pixels, label, origin) in enumerate(views(student.size_px, approved, forbidden, plan)):
-        latent = shown(student, pixels, np.random.default_rng((plan.seed, 1, index)))
+        rng = np.random.default_rng((plan.seed, 1, index))
+        latent = shown(student, pixels, rng)
+        if label >= 0 and kinds[label] == DEGENERATE:
+            latent = spoiled(latent, rng)
         made = made or _room_for(latent, count, len(forbidden), folder)
         made.codes[index] = latent.code[0]
         if made.guides is not None and latent.guide is not None:
@@ -156,11 +168,7 @@ def views(
     plan: Plan,
 ) -> Iterator[tuple[U8, int, int]]:
     """Views with the number of their kind, -1 for approved ones, and of the picture they are of."""
-    grounds = [still for stills in approved.values() for still in stills if still.alpha is None]
-    if not grounds:
-        raise PicturesError(
-            "approved pictures without transparency are needed: they are what the piece shows"
-        )
+    grounds = grounds_of(approved)
     pasting = any(still.alpha is not None for stills in forbidden.values() for still in stills)
     own = Views(grounds, grounds, size_px, plan.smallest)
     for index in range(plan.views):
@@ -176,6 +184,16 @@ def views(
             own_origin = index if stills[index % len(stills)].alpha is not None else index % len(stills)
             yield seen.view(index, rng), kind, origin + own_origin
         origin += max(len(stills), plan.views)
+
+
+def grounds_of(approved: Mapping[str, Sequence[Still]]) -> list[Still]:
+    """The approved pictures that are no cut-outs. Raises PicturesError when there are none."""
+    grounds = [still for stills in approved.values() for still in stills if still.alpha is None]
+    if not grounds:
+        raise PicturesError(
+            "approved pictures without transparency are needed: they are what the piece shows"
+        )
+    return grounds
 
 
 def shown(student: LoadedStudent, pixels: U8, rng: np.random.Generator) -> Latent:

@@ -15,6 +15,7 @@ from vivant.guardrails.guard import Guard
 from vivant.guardrails.guard_file import GuardFile, write_guard_file
 from vivant.guardrails.pictures import PicturesError, Still, Views, pasted, read_folder
 from vivant.guardrails.probe import Probe
+from vivant.guardrails.spoil import WAYS
 from vivant.runtime.frames import Controls, Judgement, Latent
 
 SIZE = (128, 128)
@@ -67,7 +68,7 @@ def fit(folders: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignor
             read_folder(folders / "approved"),
             read_folder(folders / "forbidden"),
             out,
-            Plan(views=300, epochs=6, folds=2, false_hold_rate=0.02),
+            Plan(views=300, epochs=6, folds=2, false_hold_rate=0.02, degenerate=False),
         )
         yield found, out, student
 
@@ -141,7 +142,7 @@ def test_the_graph_says_what_the_network_says_at_every_size(guided: bool) -> Non
 def test_it_finds_what_it_was_fitted_to_and_lets_the_rest_pass(fit) -> None:  # type: ignore[no-untyped-def]
     _, out, student = fit
     sha256 = hashlib.sha256(out.read_bytes()).hexdigest()
-    guard = Guard([GuardFile(out, sha256).load(student.hash)])
+    guard = Guard([GuardFile(out, sha256).load(student.hash)], limit_ms=60_000)
     pixels, alpha = disc()
     held = {"new rooms": 0, "with the disc": 0}
     for index in range(100):
@@ -229,6 +230,36 @@ def test_a_latent_of_another_shape_or_with_a_nan_is_held(fit) -> None:  # type: 
         Latent(code[0], guide),
     ):
         assert not Guard([probe]).judge(wrong, CONTROLS).admits
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_spoiling_leaves_a_well_formed_latent_that_is_another(way: str) -> None:
+    code = RNG(0).standard_normal((1, 6, 12, 12)).astype(np.float32)
+    found = WAYS[way](code, RNG(1))
+    assert found.shape == code.shape
+    assert found.dtype == np.float32
+    assert np.abs(found - code).mean() > 0.3
+
+
+@pytest.mark.torch
+def test_spoiled_latents_are_found_without_a_single_forbidden_picture(folders: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    torch.set_num_threads(1)
+    from vivant.guardrails.probe_fit import Plan, fit_probe
+
+    with Student.load("null", "null", "float", SIZE, 1) as student:
+        found = fit_probe(
+            student,
+            read_folder(folders / "approved"),
+            {},
+            tmp_path / "probe.npz",
+            Plan(views=256, epochs=4, folds=2, false_hold_rate=0.02),
+        )
+    assert found.kinds == ("degenerate",)
+    rates = found.card["cross_validated"]
+    assert rates["true_hold"]["degenerate"]["rate"] > 0.3, "by chance it would be as many as of the approved"
+    assert rates["false_hold"]["rate"] <= 0.04
 
 
 def test_thresholds_are_met_on_new_numbers_of_the_same_tail() -> None:
