@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Final
 
 from vivant.engines.machine import machine, versions
@@ -73,7 +74,8 @@ def programme(out: Path, peer: Path | None, seconds: float) -> list[Part]:
     needs = ("torch", "diffusers")
     command = (*diffusion, *with_peer, "--json", str(rows))
     found.append(Part("diffusion 512", command, needs, seconds + 120, rows))
-    turbo, rows = out / "turbo-shaped", out / "diffusion-in-the-show.json"
+    turbo = Path(gettempdir()) / "vivant-turbo-shaped"  # gigabytes, which nobody wants among the figures
+    rows = out / "diffusion-in-the-show.json"
     command = (*tool, "vivant.tools.random_student", str(turbo), "--size", "512")
     found.append(Part("a student of random weights", command, needs, 120))
     bench = (*vivant, "bench", "--student", str(turbo), "--backend", "torch", "--seconds", str(seconds))
@@ -89,8 +91,8 @@ def programme(out: Path, peer: Path | None, seconds: float) -> list[Part]:
     found.append(Part("diffusion 512, compiled", command, needs, seconds + 240, rows, optional=True))
     rows = out / "diffusion-512-int8.json"
     command = (*diffusion, "--compile", "--int8", "--json", str(rows))
-    needs = (*needs, "torchao")
-    return [*found, Part("diffusion 512, INT8 tried", command, needs, seconds + 400, rows, optional=True)]
+    wanted = (*needs, "torchao")
+    return [*found, Part("diffusion 512, INT8 tried", command, wanted, seconds + 400, rows, optional=True)]
 
 
 def run(part: Part, logs: Path, left_s: float) -> Outcome:

@@ -10,8 +10,8 @@ import numpy as np
 
 from vivant.engines.contract import Part
 from vivant.engines.diffusion.bank import Layout
-from vivant.engines.diffusion.student import MOST_STEPS, DiffusionStudent
 from vivant.engines.diffusion.steps import FRESH
+from vivant.engines.diffusion.student import MOST_STEPS, DiffusionStudent
 from vivant.engines.walk import Wish
 from vivant.runtime.frames import F32, U8, Controls
 
