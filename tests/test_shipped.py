@@ -14,7 +14,7 @@ from vivant.runtime.frames import U8, Controls
 
 LARGEST_MB = 40
 # small pictures are all detail: 1 dB below what the held-out ones of docs/measurements.md have
-STYLE_DB, ADAPTER_DB, EFFECT = 37.0, 35.0, 0.95
+EFFECT = 0.95
 
 
 def test_students_and_adapters_are_small_together() -> None:
@@ -43,14 +43,19 @@ def test_six_adapters_and_more_fit_the_house_student() -> None:
 
 @pytest.mark.torch
 @pytest.mark.slow
-def test_int8_paints_as_float_does_in_every_style_and_adapter() -> None:
+@pytest.mark.parametrize(  # onnxruntime rounds more often than OpenVINO (contract.Kind)
+    ("backend", "style_db", "adapter_db"), [("openvino", 37.0, 35.0), ("onnxruntime", 35.0, 34.0)]
+)
+def test_int8_paints_as_float_does_in_every_style_and_adapter(
+    backend: str, style_db: float, adapter_db: float
+) -> None:
     pytest.importorskip("torch", reason="needs torch: pip install '.[distill]'")
     from vivant.distill.evaluate import SEED, STRENGTH, adapter_effects, paint, planes_of, psnr_db
 
     structures = pictures(192)
     with (
-        Student.load("house", "onnxruntime", "float", (192, 192), 1) as plain,
-        Student.load("house", "onnxruntime", "int8", (192, 192), 1) as quantized,
+        Student.load("house", backend, "float", (192, 192), 1) as plain,
+        Student.load("house", backend, "int8", (192, 192), 1) as quantized,
     ):
         for style in plain.card.styles:
             controls = Controls(strength=STRENGTH, seed=SEED, styles={style: 1.0})
@@ -59,9 +64,9 @@ def test_int8_paints_as_float_does_in_every_style_and_adapter() -> None:
                 planes = planes_of(structure, style, SEED)
                 made = [paint(s, structure, planes, controls) for s in (quantized, plain)]
                 found.append(psnr_db(*made))
-            assert np.mean(found) >= STYLE_DB, (style, found)
+            assert np.mean(found) >= style_db, (style, found)
         for name, scale, psnr, effect in adapter_effects(plain, quantized, structures):
-            assert psnr >= ADAPTER_DB and effect >= EFFECT, (name, scale, psnr, effect)
+            assert psnr >= adapter_db and effect >= EFFECT, (name, scale, psnr, effect)
 
 
 def pictures(size_px: int) -> dict[str, U8]:
