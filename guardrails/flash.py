@@ -210,6 +210,9 @@ KINDS: Final[Mapping[str, Callable[[Limits], Callable[[F32], Turns]]]] = {
     "red": red,
     "red 2.1": red_21,
 }
+ADVISORY: Final = frozenset({"red 2.1"})
+"""Counted and told, but nothing is damped for it and no film fails by it: WCAG 2.2 replaced it, and it takes a
+saturated painting that changes its style for flashing (measured: 12 of 20 seconds of a calm show)."""
 
 
 class Watch:
@@ -218,10 +221,12 @@ class Watch:
     `field` is what field_cells gives for the picture's shape and how wide it is for a spectator.
     """
 
-    def __init__(self, field: tuple[int, int], limits: Limits | None = None) -> None:
+    def __init__(self, field: tuple[int, int], limits: Limits | None = None, advisory: bool = True) -> None:
+        """`advisory` False leaves out the kinds that are only told."""
         self.field = field
         self.limits = limits or Limits()
-        self.kinds = {name: Kind(seen(self.limits), self.limits) for name, seen in KINDS.items()}
+        names = [name for name in KINDS if advisory or name not in ADVISORY]
+        self.kinds = {name: Kind(KINDS[name](self.limits), self.limits) for name in names}
 
     def see(self, light: F32, time_ns: int) -> None:
         """Take the cells f32 (ROWS, COLUMNS, 3), means of linear light in [0, 1], of the picture shown from

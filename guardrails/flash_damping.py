@@ -32,7 +32,7 @@ FIRM_S: Final = 1.0
 RELEASE_S: Final = 1.2  # the limit grows evenly in its logarithm until it is none
 MARGIN: Final = 0.9
 SPREAD_CELLS: Final = 2  # around what flashes, so that no rim goes on
-RED_KINDS: Final = ("red", "red 2.1")
+RED: Final = "red"
 RED_PER_S: Final = 1.0  # share of the way to the new colour: dark reds are far apart in u', v', near in light
 SHORTEST_STEP_S: Final = 0.001
 LONGEST_STEP_S: Final = 0.05  # a stall must not become a jump
@@ -47,7 +47,7 @@ class Damping:
     """
 
     def __init__(self, field: tuple[int, int]) -> None:
-        self._watch = Watch(field, Limits().within(MARGIN))
+        self._watch = Watch(field, Limits().within(MARGIN), advisory=False)
         self._recent = {name: Tally(ENGAGE_NS) for name in self._watch.kinds}
         self._screens = {name: Screen(self._watch.limits.area, ENGAGE_NS) for name in self._watch.kinds}
         self._held: dict[str, Cells] = {
@@ -99,7 +99,7 @@ class Damping:
         elapsed_s = 0.0 if self._time_ns is None else max(0.0, (now_ns - self._time_ns) / SECOND_NS)
         self._time_ns = now_ns
         held = np.logical_or.reduce(list(self._held.values()))
-        red = np.logical_or.reduce([self._held[name] for name in RED_KINDS])
+        red = self._held[RED]
         self.engaged += bool(held.any()) and not self.active
         self.damped_s += elapsed_s if self.active else 0.0
         step_s = min(max(elapsed_s, SHORTEST_STEP_S), LONGEST_STEP_S)

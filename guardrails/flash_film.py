@@ -9,7 +9,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from vivant.guardrails.flash import COLUMNS, MOST_TRANSITIONS, ROWS, SCREEN_DEG, Watch, field_cells, flashing
+from vivant.guardrails.flash import (
+    ADVISORY,
+    COLUMNS,
+    MOST_TRANSITIONS,
+    ROWS,
+    SCREEN_DEG,
+    Watch,
+    field_cells,
+    flashing,
+)
 from vivant.guardrails.flash_swings import luminance
 from vivant.runtime.frames import F32, U8, VivantError
 
@@ -49,8 +58,8 @@ class Analysis:
 
     @property
     def passes(self) -> bool:
-        """Whether there are never more than three flashes of a kind in a second."""
-        return not self.spans()
+        """Whether there are never more than three flashes in a second of a kind that is not ADVISORY."""
+        return all(span.kind in ADVISORY for span in self.spans())
 
     def worst(self) -> dict[str, Moment]:
         """By kind: the moment with the most transitions, the first of them."""
