@@ -155,21 +155,65 @@ class Way:
             self._members, self._waiting = self._waiting, np.zeros_like(self._waiting)
 
 
+class Together:
+    """Leaves those changes that are a flash's: more than `area` of some field one way within TOGETHER_NS.
+
+    Somebody who dances changes every place again and again, and no two at once: that is motion.
+    """
+
+    def __init__(self, area: float) -> None:
+        self._area = area
+        self._ways = (_Gathering(), _Gathering())
+
+    def step(self, turns: Turns, time_ns: int, field: tuple[int, int]) -> Turns:
+        """Take what happened at `time_ns`; what of it, and of the moment before, happened together."""
+        up, down = (
+            way.step(turned, time_ns, field, self._area)
+            for way, turned in zip(self._ways, (turns.up, turns.down), strict=True)
+        )
+        return Turns(up, down)
+
+
+class _Gathering:
+    """Changes in one direction that wait for enough others."""
+
+    def __init__(self) -> None:
+        self._waiting: Cells = np.zeros((ROWS, COLUMNS), np.bool_)
+        self._waiting_ns = np.zeros((ROWS, COLUMNS), np.int64)
+        self._met_ns: int | None = None
+
+    def step(self, turned: Cells, time_ns: int, field: tuple[int, int], area: float) -> Cells:
+        if not turned.any():
+            return turned
+        if self._met_ns is not None and time_ns - self._met_ns < TOGETHER_NS:
+            return turned  # late for the same event
+        self._waiting |= turned
+        self._waiting_ns[turned] = time_ns
+        self._waiting &= self._waiting_ns > time_ns - TOGETHER_NS
+        if area_in_field(self._waiting, field) <= area:
+            return np.zeros_like(turned)
+        met, self._waiting, self._met_ns = self._waiting, np.zeros_like(turned), time_ns
+        return met
+
+
 class Kind:
     """One kind of flash: how it is seen in a picture, and what was counted of it."""
 
     def __init__(self, seen: Callable[[F32], Turns], limits: Limits) -> None:
-        self._seen = seen
+        self._see = seen
+        self._together = Together(limits.area)
         self._screen = Screen(limits.area)
         self.tally = Tally()
         self.screen = 0
-        self.turns = Turns(np.zeros((ROWS, COLUMNS), np.bool_), np.zeros((ROWS, COLUMNS), np.bool_))
+        self.seen = Turns(np.zeros((ROWS, COLUMNS), np.bool_), np.zeros((ROWS, COLUMNS), np.bool_))
+        self.turns = self.seen
 
-    def step(self, light: F32, time_ns: int) -> None:
+    def step(self, light: F32, time_ns: int, field: tuple[int, int]) -> None:
         """Take the next picture's cells."""
-        self.turns = self._seen(light)
+        self.seen = self._see(light)
+        self.screen = self._screen.step(self.seen, time_ns)
+        self.turns = self._together.step(self.seen, time_ns, field)
         self.tally.step(self.turns, time_ns)
-        self.screen = self._screen.step(self.turns, time_ns)
 
     def transitions(self, field: tuple[int, int], area: float) -> int:
         """The most transitions of the last second on more than `area` of a field, or of the screen."""
@@ -211,8 +255,8 @@ KINDS: Final[Mapping[str, Callable[[Limits], Callable[[F32], Turns]]]] = {
     "red 2.1": red_21,
 }
 ADVISORY: Final = frozenset({"red 2.1"})
-"""Counted and told, but nothing is damped for it and no film fails by it: WCAG 2.2 replaced it, and it takes a
-saturated painting that changes its style for flashing (measured: 12 of 20 seconds of a calm show)."""
+"""Counted and told, but nothing is damped for it and no film fails by it: WCAG 2.2 replaced it, and it takes
+a saturated painting that changes its style for flashing (measured: 12 of 20 seconds of a calm show)."""
 
 
 class Watch:
@@ -234,7 +278,7 @@ class Watch:
         if light.shape != (ROWS, COLUMNS, 3):
             raise ValueError(f"a picture's cells are ({ROWS}, {COLUMNS}, 3), not {light.shape}")
         for kind in self.kinds.values():
-            kind.step(light, time_ns)
+            kind.step(light, time_ns, self.field)
 
     def counts_as_area(self, cells: Cells) -> bool:
         """Whether `cells` are more of some field than is allowed to flash."""

@@ -85,7 +85,7 @@ class Damping:
             recent, counts, held = self._recent[name], kind.tally.counts, self._held[name]
             recent.step(kind.turns, time_ns)
             held &= counts >= RELEASE_BELOW
-            wandering = self._screens[name].step(kind.turns, time_ns)
+            wandering = self._screens[name].step(kind.seen, time_ns)
             if wandering >= ENGAGE_AT or kind.screen > ENGAGE_AT:  # one change at a place is half a flash
                 held |= counts > 0
             if self._watch.counts_as_area((recent.counts >= ENGAGE_AT) | (counts > ENGAGE_AT)):

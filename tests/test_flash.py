@@ -31,6 +31,21 @@ def test_the_count_of_flashes_does_not_depend_on_the_rate_of_the_pictures(hz: in
     assert found == {"general": 12, "red": 0, "red 2.1": 0}
 
 
+def test_what_changes_at_every_place_but_nowhere_together_is_motion() -> None:
+    phases = np.random.default_rng(5).integers(0, 24, (ROWS, COLUMNS))
+    scattered, together = Watch(FIELD), Watch(FIELD)
+    for index in range(120):
+        beat = index // 2  # 33 ms; one place in twenty-four turns bright, another dark
+        for watch, bright in (
+            (scattered, (beat + phases) % 24 < 12),
+            (together, (beat + 0 * phases) % 24 < 12),
+        ):
+            light = np.where(bright, 0.9, 0.1).astype(np.float32)[..., None].repeat(3, -1)
+            watch.see(light, index * 16_666_667)
+    assert together.transitions()["general"] >= 2
+    assert scattered.transitions()["general"] == 0
+
+
 def test_a_field_is_a_third_of_a_wide_screen_and_all_of_a_small_one() -> None:
     assert field_cells(4 / 3) == (12, 21)  # WCAG: 341 x 256 of 1024 x 768
     assert field_cells(16 / 9) == (16, 21)
