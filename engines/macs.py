@@ -93,7 +93,7 @@ def _use(sources: list[frozenset[str]]) -> str:
 def _convolution(op: Any, kind: str) -> int:
     weights = list(op.input_value(1).get_shape())
     per_output = weights[2:] if kind == "GroupConvolution" else weights[1:]
-    return math.prod(op.output(0).get_shape()) * math.prod(per_output)
+    return int(math.prod(op.output(0).get_shape()) * math.prod(per_output))
 
 
 def _product(op: Any) -> int:

@@ -301,7 +301,9 @@ def _before_rounding(graph: Any, node: Any) -> tuple[str, list[Any]]:
     links = _Links(graph)
     dequantize = links.maker.get(node.input[0])
     quantize = links.maker.get(dequantize.input[0]) if dequantize is not None else None
-    if quantize is None or (quantize.op_type, dequantize.op_type) != ("QuantizeLinear", "DequantizeLinear"):
+    if dequantize is None or quantize is None:
+        return node.input[0], []
+    if (quantize.op_type, dequantize.op_type) != ("QuantizeLinear", "DequantizeLinear"):
         return node.input[0], []
     if len(links.users[node.input[0]]) > 1 or len(links.users[dequantize.input[0]]) > 1:
         return node.input[0], []

@@ -63,7 +63,9 @@ def test_half_precision_weights_are_read_where_there_are_no_others(
     weight = load_unet(model).get_parameter("conv_in.weight")
     torch.testing.assert_close(weight, pipeline.unet.conv_in.weight)
     made = embed(load_encoders(model.text), "a")
-    np.testing.assert_allclose(made.tokens, embed(load_encoders(open_model(folders["sd"][1]).text), "a").tokens)
+    np.testing.assert_allclose(
+        made.tokens, embed(load_encoders(open_model(folders["sd"][1]).text), "a").tokens
+    )
 
 
 @pytest.mark.parametrize("kind", ["sd", "sdxl"])
