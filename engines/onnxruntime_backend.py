@@ -21,7 +21,7 @@ from vivant.engines.buildable import (
     manifest_of,
     refuse_gpu_wishes,
 )
-from vivant.engines.card import read_graph
+from vivant.engines.card import read_checked, read_graph
 from vivant.engines.contract import Availability, EngineError, GraphSource
 from vivant.engines.machine import cpu_name
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
@@ -47,6 +47,8 @@ def available() -> Availability:
 
 def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> OnnxruntimeEngine:
     """One graph at a static size, from the store, or optimised now and kept there. Raises EngineError."""
+    # also where the store has it compiled: a file that was changed is not to go unseen
+    read_checked(source.folder, source.card.graph(source.part, source.precision, rounded=True))
     (engine,) = unbuilt(source, [size_px], Machine(threads))
     return _opened(source, threads, kept_or_compiled(engine), size_px)
 

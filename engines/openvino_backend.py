@@ -19,7 +19,7 @@ from vivant.engines.buildable import (
     manifest_of,
     refuse_gpu_wishes,
 )
-from vivant.engines.card import read_graph
+from vivant.engines.card import read_checked, read_graph
 from vivant.engines.contract import Availability, EngineError, GraphSource, Precision
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
 from vivant.runtime.frames import Array
@@ -44,6 +44,8 @@ def available() -> Availability:
 
 def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> OpenvinoEngine:
     """One graph at a static size, from the store, or compiled now and kept there. Raises EngineError."""
+    # also where the store has it compiled: a file that was changed is not to go unseen
+    read_checked(source.folder, source.card.graph(source.part, source.precision))
     (engine,) = unbuilt(source, [size_px], Machine(threads))
     return _opened(source, _settings(threads, source.precision), kept_or_compiled(engine), size_px)
 

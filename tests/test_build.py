@@ -219,7 +219,7 @@ def test_what_is_in_order_passes(order):
         ("unet/model.bin", "is a pickle"),
         ("one.safetensors", "single file"),
         ("nowhere", "Nor is it a diffusers folder"),
-        ("who/what", "--download"),
+        ("who/what", "--download|huggingface_hub is not installed"),
     ],
 )
 def test_what_is_no_target_is_refused_with_what_to_do(word, says):
