@@ -79,8 +79,9 @@ def field_cells(aspect: float, screen_deg: float = SCREEN_DEG) -> tuple[int, int
     return min(ROWS, max(1, rows)), min(COLUMNS, max(1, columns))
 
 
-def area_in_field(cells: Cells, field: tuple[int, int]) -> float:
-    """The largest share in [0, 1] of any field, of (rows, columns), that `cells` takes."""
+def area_in_field(cells: Cells | NDArray[np.int32], field: tuple[int, int]) -> float:
+    """The largest share in [0, 1] of any field, of (rows, columns), that `cells` takes; cells may be counted
+    more or less than once."""
     if not cells.any():
         return 0.0
     sums = np.zeros((ROWS + 1, COLUMNS + 1), np.int32)
@@ -156,9 +157,11 @@ class Way:
 
 
 class Together:
-    """Leaves those changes that are a flash's: more than `area` of some field one way within TOGETHER_NS.
+    """Leaves those changes that are a flash's: of some field, more than `area` one way within TOGETHER_NS,
+    what goes the other way at the same time taken off.
 
-    Somebody who dances changes every place again and again, and no two at once: that is motion.
+    Somebody who dances brightens as many places as he darkens: that is motion. (A pattern that reverses does
+    the same; on a quarter of the screen and more, `Screen` sees it.)
     """
 
     def __init__(self, area: float) -> None:
@@ -167,32 +170,40 @@ class Together:
 
     def step(self, turns: Turns, time_ns: int, field: tuple[int, int]) -> Turns:
         """Take what happened at `time_ns`; what of it, and of the moment before, happened together."""
-        up, down = (
-            way.step(turned, time_ns, field, self._area)
-            for way, turned in zip(self._ways, (turns.up, turns.down), strict=True)
-        )
-        return Turns(up, down)
+        if not turns.any:
+            return turns
+        up, down = self._ways
+        late = [
+            way.take(turned, time_ns) for way, turned in zip(self._ways, (turns.up, turns.down), strict=True)
+        ]
+        net = up.waiting.astype(np.int32) - down.waiting
+        brighter = late[0] | up.met(time_ns, area_in_field(net, field) > self._area)
+        darker = late[1] | down.met(time_ns, area_in_field(-net, field) > self._area)
+        return Turns(brighter, darker)
 
 
 class _Gathering:
     """Changes in one direction that wait for enough others."""
 
     def __init__(self) -> None:
-        self._waiting: Cells = np.zeros((ROWS, COLUMNS), np.bool_)
+        self.waiting: Cells = np.zeros((ROWS, COLUMNS), np.bool_)
         self._waiting_ns = np.zeros((ROWS, COLUMNS), np.int64)
         self._met_ns: int | None = None
 
-    def step(self, turned: Cells, time_ns: int, field: tuple[int, int], area: float) -> Cells:
-        if not turned.any():
-            return turned
+    def take(self, turned: Cells, time_ns: int) -> Cells:
+        """Those of `turned` that are late for an event; the others wait."""
         if self._met_ns is not None and time_ns - self._met_ns < TOGETHER_NS:
-            return turned  # late for the same event
-        self._waiting |= turned
+            return turned
+        self.waiting = self.waiting | turned
         self._waiting_ns[turned] = time_ns
-        self._waiting &= self._waiting_ns > time_ns - TOGETHER_NS
-        if area_in_field(self._waiting, field) <= area:
-            return np.zeros_like(turned)
-        met, self._waiting, self._met_ns = self._waiting, np.zeros_like(turned), time_ns
+        self.waiting &= self._waiting_ns > time_ns - TOGETHER_NS
+        return np.zeros_like(turned)
+
+    def met(self, time_ns: int, enough: bool) -> Cells:
+        """Those that waited, when they are enough now."""
+        if not enough:
+            return np.zeros_like(self.waiting)
+        met, self.waiting, self._met_ns = self.waiting, np.zeros_like(self.waiting), time_ns
         return met
 
 

@@ -46,6 +46,16 @@ def test_what_changes_at_every_place_but_nowhere_together_is_motion() -> None:
     assert scattered.transitions()["general"] == 0
 
 
+def test_a_figure_that_brightens_what_it_darkens_beside_it_is_motion() -> None:
+    watch = Watch(FIELD)
+    for index in range(120):  # a striped patch as large as a field, swaying by a stripe eight times a second
+        light = np.full((ROWS, COLUMNS, 3), 0.3, np.float32)
+        stripes = np.where((np.arange(21) // 3 + index // 4) % 2, 0.7, 0.1).astype(np.float32)
+        light[10:22, 20:41] = stripes[None, :, None]
+        watch.see(light, index * 16_666_667)
+    assert watch.transitions()["general"] <= 4
+
+
 def test_a_field_is_a_third_of_a_wide_screen_and_all_of_a_small_one() -> None:
     assert field_cells(4 / 3) == (12, 21)  # WCAG: 341 x 256 of 1024 x 768
     assert field_cells(16 / 9) == (16, 21)
