@@ -141,7 +141,7 @@ def source_of(
 ) -> Recorded | Visitors | None:
     """Whose signals the simulation sees. Raises VivantError for a file that cannot be read."""
     from vivant.runtime.scene import tree_of
-    from vivant.runtime.triggers.agreement import SENSED
+    from vivant.runtime.signals import SENSED
     from vivant.runtime.triggers.recorded import read_signals
     from vivant.runtime.triggers.visitors import Visitors
 

@@ -38,11 +38,12 @@ Waiting = tuple[str, bytes, Endpoint]  # address, message, sender
 
 class OscDoor:
     """Hears OSC at `listen` from the senders in `allow` (all, when empty) and tells `targets` and whoever
-    subscribes. All methods belong to the present loop's thread; none of them blocks, and after the
-    constructor none raises.
+    subscribes. A Door.
 
     Raises VivantError when the port cannot be had.
     """
+
+    name = "osc"
 
     def __init__(
         self,
@@ -104,6 +105,11 @@ class OscDoor:
     def tell(self, address: str, args: Sequence[Value]) -> None:
         """Say something to every subscriber at once."""
         self._feedback.tell(address, args)
+
+    @property
+    def refused(self) -> int:
+        """How many messages were refused so far."""
+        return self._refused.total() + self._port.not_allowed
 
     def counts(self) -> dict[str, Any]:
         """What became of everything that came: `received` messages are applied, clamped, superseded, refused

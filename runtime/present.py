@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from vivant.runtime.adapters.live import LiveAdapters
 from vivant.runtime.canvas import Canvas, Look
 from vivant.runtime.cycle import Cycle
+from vivant.runtime.doors import Doors
 from vivant.runtime.exchange import (
     LaneReader,
     Lanes,
@@ -24,11 +25,11 @@ from vivant.runtime.ladder import Ladder, Step
 from vivant.runtime.look import look_of
 from vivant.runtime.meters import Window
 from vivant.runtime.moments import Moments
-from vivant.runtime.osc import OscDoor
 from vivant.runtime.parameters import CHOOSE, PANIC, PANIC_RELEASE, ROOT
 from vivant.runtime.patience import Patience
 from vivant.runtime.record import Recorder
 from vivant.runtime.report import Meters
+from vivant.runtime.signals import Signals
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface
 from vivant.runtime.tree import Tree
@@ -60,41 +61,51 @@ class Shown:
     drawing: tuple[Look, bool, tuple[int, int]] | None = None  # what stands on the screen, its fade over
 
 
-class Present:
-    """Everything that happens at a refresh, in its order. One thread: the main one.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`budget_ms` from capture to present; `size_px` (width, height) of the student's first picture;
+    `began_ns` when the program was started, for `first_picture_ms`."""
 
-    `began_ns` is when the program was started, for `first_picture_ms`.
-    """
+    budget_ms: float
+    size_px: tuple[int, int]
+    began_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """The parts of a show that a picture can do without."""
+
+    doors: Doors = field(default_factory=Doors)
+    signals: Signals = field(default_factory=Signals)
+    triggers: Triggers | None = None
+    fallbacks: Fallbacks | None = None
+    witness: Witness | None = None
+    adapters: LiveAdapters | None = None
+    ladder: Ladder | None = None
+    recorder: Recorder | None = None
+    moments: Moments | None = None
+
+
+class Present:
+    """Everything that happens at a refresh, in its order. One thread: the main one."""
 
     def __init__(
         self,
         surface: Surface,
         canvas: Canvas,
         tree: Tree,
-        osc: OscDoor | None,
         render: RenderProcess,
         lanes: Lanes,
         clock: Clock,
-        *,
-        budget_ms: float,
-        size_px: tuple[int, int],
-        began_ns: int,
-        ladder: Ladder | None = None,
-        recorder: Recorder | None = None,
-        moments: Moments | None = None,
-        triggers: Triggers | None = None,
-        fallbacks: Fallbacks | None = None,
-        witness: Witness | None = None,
-        adapters: LiveAdapters | None = None,
+        terms: Terms,
+        company: Company | None = None,
     ) -> None:
-        self._surface, self._canvas, self._tree, self._osc = surface, canvas, tree, osc
+        self._surface, self._canvas, self._tree = surface, canvas, tree
         self._render, self._clock = render, clock
         self._reader, self._writer = LaneReader(lanes.pictures), LaneWriter(lanes.controls)
-        self._budget_ms, self._size_px, self._began_ns = budget_ms, size_px, began_ns
-        self._ladder, self._recorder, self._moments = ladder, recorder, moments
-        self._cycle, self._triggers = Cycle(tree), triggers
-        self._fallbacks, self._witness = fallbacks, witness
-        self._adapters = adapters
+        self._budget_ms, self._size_px, self._began_ns = terms.budget_ms, terms.size_px, terms.began_ns
+        self._with = company or Company()
+        self._cycle = Cycle(tree)
         self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
         self._shown, self._patience = Shown(), Patience(clock)
         self._serial = 0
@@ -118,24 +129,27 @@ class Present:
         now_ns = self._clock.now_ns()
         self._render.poll()
         self._press(now_ns)
-        if self._adapters is not None:
-            self._adapters.step(now_ns)
-        if self._osc is not None:
-            self._osc.drain(self._tree, now_ns)
-        if self._triggers is not None:
-            self._triggers.step(now_ns)
+        beside = self._with
+        if beside.adapters is not None:
+            beside.adapters.step(now_ns)
+        beside.doors.drain(self._tree, now_ns)
+        signals = beside.signals.step(now_ns)
+        if beside.triggers is not None:
+            beside.triggers.step(now_ns, signals)
         self._cycle.step(now_ns)
         self._tree.tick(now_ns)
         self._serial += 1
         if self._shown.picture is not None:  # also a gap that is still open at the end of the show
             gap_ms = (now_ns - self._shown.arrived_ns) / 1e6
             self.meters.longest_gap_ms = max(self.meters.longest_gap_ms, gap_ms)
-        want_source = self._moments is not None and self._moments.due(now_ns)
+        want_source = self._with.moments is not None and self._with.moments.due(now_ns)
         controls = self._tree.controls(now_ns, self._serial, self._size_px, want_source)
-        if self._fallbacks is not None:
-            controls = self._fallbacks.apply(controls, now_ns)
-        if self._witness is not None:
-            self._witness.refresh(now_ns, controls, self._render.restarts, self._render.trouble, self.steps)
+        if self._with.fallbacks is not None:
+            controls = self._with.fallbacks.apply(controls, now_ns)
+        if self._with.witness is not None:
+            self._with.witness.refresh(
+                now_ns, controls, self._render.restarts, self._render.trouble, self.steps
+            )
         ends_ns = (self._presented_ns or now_ns) + self._refresh_ns
         draw_by_ns = ends_ns - self._patience.draw_ns
         write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns, draw_by_ns=draw_by_ns))
@@ -146,8 +160,7 @@ class Present:
         redrawn = self._draw(fresh)
         self._swap(redrawn, fresh)
         self._climb(self._clock.now_ns())
-        if self._osc is not None:
-            self._osc.feed(self._tree, self.status, self._clock.now_ns())
+        beside.doors.feed(self._tree, self.status, self._clock.now_ns())
 
     def _press(self, now_ns: int) -> None:
         """Keys: 1, 2, 3 ... choose a style, B blanks, P is the panic and F9 its release; the window itself
@@ -174,8 +187,7 @@ class Present:
         if picture is None:
             return None
         self.meters.took(picture)
-        if self._triggers is not None:
-            self._triggers.hear(picture.signals, self._clock.now_ns())
+        self._with.signals.hear(picture.signals, self._clock.now_ns())
         self._judgement = picture.verdict.judgement
         self._judged(picture, self._clock.now_ns())
         allowed = refuse_unless_admitted(picture)
@@ -193,16 +205,16 @@ class Present:
 
     def _judged(self, picture: Picture, now_ns: int) -> None:
         """A verdict came: the log hears of it, and the fallbacks, where there was a frame to be judged."""
-        if self._witness is not None:
-            self._witness.verdict(picture, now_ns)
-        if self._fallbacks is None or not picture.captured_ns:
+        if self._with.witness is not None:
+            self._with.witness.verdict(picture, now_ns)
+        if self._with.fallbacks is None or not picture.captured_ns:
             return
-        step = self._fallbacks.hear(picture.verdict, now_ns)
+        step = self._with.fallbacks.hear(picture.verdict, now_ns)
         if step is None:
             return
         LOG.warning("the guard's fallback '%s' %s", step.word, "is tried" if step.on else "is let go of")
-        if self._witness is not None:
-            self._witness.fell_back(step)
+        if self._with.witness is not None:
+            self._with.witness.fell_back(step)
 
     def _draw(self, fresh: Picture | None) -> bool:
         """Draw when something changed; says whether it did."""
@@ -235,9 +247,9 @@ class Present:
         drawn_ns = self._clock.now_ns()
         if fresh is not None:
             self._first_shown(fresh, drawn_ns)
-        if redrawn and self._recorder is not None and drawn_ns >= self._record_ns:
+        if redrawn and self._with.recorder is not None and drawn_ns >= self._record_ns:
             self._record_ns = drawn_ns + RECORD_EVERY_NS
-            self._recorder.offer(self._canvas.read(), drawn_ns)
+            self._with.recorder.offer(self._canvas.read(), drawn_ns)
         if redrawn:
             self._surface.swap()
         else:
@@ -267,17 +279,17 @@ class Present:
         if picture.pixels.shape[1] == self._size_px[0] and drawn_ns > self._settled_ns:
             self._latency.add(latency_ms)
             self._model.add(sum(picture.timings_ms.get(stage, 0.0) for stage in MODEL_STAGES))
-        if self._moments is not None and picture.source is not None:
-            self._moments.add(picture.source, self._canvas.read(), drawn_ns)
+        if self._with.moments is not None and picture.source is not None:
+            self._with.moments.add(picture.source, self._canvas.read(), drawn_ns)
 
     def _climb(self, now_ns: int) -> None:
         """Ask the ladder for another size when the latency left the budget, or leaves room."""
-        if self._ladder is None or self._serial % CLIMB_EVERY:
+        if self._with.ladder is None or self._serial % CLIMB_EVERY:
             return
         latency_ms, model_ms = self._latency.percentile(95), self._model.percentile(95)
         if latency_ms is None or model_ms is None:
             return
-        step = self._ladder.step(now_ns, self._latency.count, latency_ms, model_ms)
+        step = self._with.ladder.step(now_ns, self._latency.count, latency_ms, model_ms)
         if step is not None:
             LOG.info("quality ladder: %d to %d (%s)", step.size_from, step.size_to, step.reason)
             width, height = self._size_px
@@ -307,12 +319,12 @@ class Present:
     @property
     def triggers(self) -> dict[str, Any] | None:
         """How often each trigger fired, and what stands; None for a show without."""
-        return None if self._triggers is None else self._triggers.counts()
+        return None if self._with.triggers is None else self._with.triggers.counts()
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """What the quality ladder did."""
-        return () if self._ladder is None else tuple(self._ladder.steps)
+        return () if self._with.ladder is None else tuple(self._with.ladder.steps)
 
     def status(self) -> dict[str, Value]:
         """What subscribers are told once a second, by name below /vivant/status/."""
@@ -334,10 +346,10 @@ class Present:
             "restarts": self._render.restarts,
             "flash_damped": 0.0 if self._canvas.flash is None else self._canvas.flash.damping.share,
             "flash_engaged": 0 if self._canvas.flash is None else self._canvas.flash.damping.engaged,
-            "intensity": 0.0 if self._triggers is None else self._triggers.intensity.value,
-            "triggered": 0 if self._triggers is None else self._triggers.firings,
-            "fallback": 0 if self._fallbacks is None else self._fallbacks.reached,
-            "adapters": 0 if self._adapters is None else len(self._adapters.worn),
-            "adapters_refused": 0 if self._adapters is None else self._adapters.failed,
-            "refused": 0 if self._osc is None else sum(self._osc.counts()["refused_by_reason"].values()),
+            "intensity": self._with.signals.intensity.value,
+            "triggered": 0 if self._with.triggers is None else self._with.triggers.firings,
+            "fallback": 0 if self._with.fallbacks is None else self._with.fallbacks.reached,
+            "adapters": 0 if self._with.adapters is None else len(self._with.adapters.worn),
+            "adapters_refused": 0 if self._with.adapters is None else self._with.adapters.failed,
+            "refused": self._with.doors.refused,
         }

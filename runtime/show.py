@@ -19,17 +19,19 @@ from vivant.runtime.adapters.live import LiveAdapters, opening
 from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.audit import Audit, audit_folder
 from vivant.runtime.canvas import Canvas
+from vivant.runtime.doors import Door, Doors
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.fallbacks import Fallbacks
-from vivant.runtime.frames import Controls, MonotonicClock
+from vivant.runtime.frames import Clock, Controls, MonotonicClock
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.moments import Moments
 from vivant.runtime.osc import OscDoor
-from vivant.runtime.present import Present
+from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.record import Recorder
 from vivant.runtime.render import Job, render
 from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
+from vivant.runtime.signals import Signals, Source
 from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
 from vivant.runtime.triggers.running import Hook, LogLines, Triggers
@@ -107,9 +109,9 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         audit = audit_of(scene)
         if audit is not None:
             open_parts.callback(audit.close)
-        osc = OscDoor.of(scene, clock)
-        if osc is not None:
-            open_parts.callback(osc.close)
+        doors, signals = Doors(doors_of(scene, clock)), Signals(sources_of(scene, clock))
+        for close in (*(door.close for door in doors.all), *(source.close for source in signals.sources)):
+            open_parts.callback(close)
         process.start()
         open_parts.callback(process.stop)
         hello = process.wait_until_ready()
@@ -121,16 +123,15 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             recorder = Recorder(wishes.record, surface.size_px, fps=30)
             open_parts.callback(recorder.close)
         moments = Moments(wishes.seconds or 20.0) if wishes.sheet is not None else None
-        tell = None if osc is None else osc.tell
         witness: Witness | None = None
         hooks: list[Hook] = [LogLines()]
         if audit is not None:
             witness = Witness(audit, hello.facts)
             tree.heard, tree.denied = witness.heard, witness.refused
             hooks.append(witness.fired)
-        triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=tell, hooks=hooks)
+        triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=doors.tell, hooks=hooks)
         adapters = LiveAdapters.of(
-            scene, first, context, process, tree, begun, clock, registry, wishes.locked, tell
+            scene, first, context, process, tree, begun, clock, registry, wishes.locked, doors.tell
         )
         if adapters is not None:
             open_parts.callback(adapters.close)
@@ -138,24 +139,25 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             surface,
             Canvas(surface.context),
             tree,
-            osc,
             process,
             lanes,
             clock,
-            budget_ms=scene.budget_ms,
-            size_px=scene.size,
-            began_ns=began_ns,
-            ladder=Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
-            recorder=recorder,
-            moments=moments,
-            triggers=triggers,
-            fallbacks=fallbacks_of(scene, first),
-            witness=witness,
-            adapters=adapters,
+            Terms(scene.budget_ms, scene.size, began_ns),
+            Company(
+                doors,
+                signals,
+                triggers,
+                fallbacks_of(scene, first),
+                witness,
+                adapters,
+                Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
+                recorder,
+                moments,
+            ),
         )
         stop.install()
         gc.freeze()
-        say(scene, hello.facts, osc)
+        say(scene, hello.facts, doors, signals)
         until_ns = None if wishes.seconds is None else clock.now_ns() + round(wishes.seconds * 1e9)
         present.run(until_ns, stop)
         if recorder is not None:
@@ -163,7 +165,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         asked = tree.controls(clock.now_ns(), 0, scene.size)
         if witness is not None:
             witness.end(present.meters.frames())
-        report = assemble(scene, surface, process, present, osc, recorder, asked)
+        report = assemble(scene, surface, process, present, recorder, asked) | doors.counts()
+        report["sources"] = signals.counts()
         report["live_adapters"] = None if adapters is None else adapters.counts()
         report["audit"] = None if audit is None else {"folder": str(audit.folder)} | audit.counts()
     if wishes.sheet is not None and moments is not None:
@@ -174,6 +177,18 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     if wishes.report is not None:
         write_json(report, wishes.report)
     return report
+
+
+def doors_of(scene: Scene, clock: Clock) -> list[Door]:
+    """The doors that a scene asks for, open. Raises VivantError when one cannot be had."""
+    osc = OscDoor.of(scene, clock)
+    return [] if osc is None else [osc]
+
+
+def sources_of(scene: Scene, clock: Clock) -> list[Source]:
+    """What hears the room beside the senses, as a scene asks for it. Raises VivantError when one cannot be
+    had."""
+    return []
 
 
 def audit_of(scene: Scene) -> Audit | None:
@@ -191,7 +206,7 @@ def fallbacks_of(scene: Scene, first: Controls) -> Fallbacks | None:
     )
 
 
-def say(scene: Scene, facts: dict[str, Any], osc: OscDoor | None) -> None:
+def say(scene: Scene, facts: dict[str, Any], doors: Doors, signals: Signals) -> None:
     """The first lines of a show: what looks, what paints, who may speak to it."""
     LOG.info("%s looks at %s (%s)", scene.title, facts["input"], facts["input_reason"])
     LOG.info(
@@ -201,7 +216,13 @@ def say(scene: Scene, facts: dict[str, Any], osc: OscDoor | None) -> None:
         facts["backend_reason"],
         facts["threads"],
     )
-    LOG.info("%s", "OSC is off" if osc is None else osc.describe())
+    if not any(door.name == OscDoor.name for door in doors.all):
+        LOG.info("OSC is off")
+    for described in (
+        *(door.describe() for door in doors.all),
+        *(source.describe() for source in signals.sources),
+    ):
+        LOG.info("%s", described)
 
 
 def assemble(
@@ -209,7 +230,6 @@ def assemble(
     surface: Surface,
     process: RenderProcess,
     present: Present,
-    osc: OscDoor | None,
     recorder: Recorder | None,
     asked: Controls,
 ) -> dict[str, Any]:
@@ -235,6 +255,6 @@ def assemble(
         "triggers": present.triggers,
         "lane": present.lane,
         "ladder": [asdict(step) for step in present.steps],
-        "osc": {"received": 0, "applied": 0, "refused_by_reason": {}} if osc is None else osc.counts(),
+        "osc": {"received": 0, "applied": 0, "refused_by_reason": {}},
         "recording": None if recorder is None else recorder.counts(),
     }

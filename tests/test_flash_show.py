@@ -15,11 +15,12 @@ from pythonosc.udp_client import SimpleUDPClient
 
 from vivant.guardrails.flash_film import Analysis, analyse
 from vivant.runtime.canvas import Canvas
+from vivant.runtime.doors import Doors
 from vivant.runtime.exchange import Lanes, LaneWriter, make_lanes, write_picture
 from vivant.runtime.frames import U8, Judgement, MonotonicClock, Picture, Verdict
 from vivant.runtime.osc import OscDoor
 from vivant.runtime.parameters import parameters_for
-from vivant.runtime.present import Present
+from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.record import Recorder
 from vivant.runtime.supervise import RENDER, Hello, RenderProcess
 from vivant.runtime.surface import open_headless
@@ -77,8 +78,8 @@ def show(
         recorder = Recorder(film, SIZE, 30)
         parts.callback(recorder.close)
         present = Present(
-            surface, canvas, tree, osc, render, lanes, CLOCK,
-            budget_ms=30, size_px=(128, 96), began_ns=CLOCK.now_ns(), recorder=recorder,
+            surface, canvas, tree, render, lanes, CLOCK,
+            Terms(30, (128, 96), CLOCK.now_ns()), Company(Doors([osc]), recorder=recorder),
         )  # fmt: skip
         client = SimpleUDPClient(*osc.address)
         began, halves, serial = time.perf_counter(), 0, 0

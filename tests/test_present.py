@@ -18,7 +18,7 @@ from vivant.runtime.frames import Judgement, MonotonicClock, Picture, Verdict
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.parameters import CHOOSE, HOUSE_STYLES, parameters_for
 from vivant.runtime.patience import Patience
-from vivant.runtime.present import Present
+from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.supervise import RENDER, Hello, RenderProcess
 from vivant.runtime.surface import Surface, open_headless
 from vivant.runtime.tree import Tree
@@ -46,8 +46,8 @@ class Stage:
         for address, value in (("/vivant/look/grain", 0.0), ("/vivant/present/crossfade", 0.0)):
             self.tree.set(address, (value,), 0, "test")
         self.present = Present(
-            surface, self.canvas, self.tree, None, process, lanes, CLOCK,
-            budget_ms=30, size_px=(64, 64), began_ns=CLOCK.now_ns(), ladder=Ladder((64,), 64, 30),
+            surface, self.canvas, self.tree, process, lanes, CLOCK,
+            Terms(30, (64, 64), CLOCK.now_ns()), Company(ladder=Ladder((64,), 64, 30)),
         )  # fmt: skip
         self.serial = 0
 
@@ -154,7 +154,7 @@ def test_a_gap_that_is_still_open_is_in_the_report(stage: Stage) -> None:
 
 def test_the_ladder_keeps_the_shape_of_an_oblong_picture(stage: Stage) -> None:
     stage.present._size_px = (512, 288)
-    stage.present._ladder = Ladder((256, 512), 512, 30)
+    stage.present._with = Company(ladder=Ladder((256, 512), 512, 30))
     for ms in [80.0] * 60:
         stage.present._latency.add(ms)
         stage.present._model.add(ms)

@@ -11,6 +11,7 @@ from test_present import stage as stage
 
 from vivant.runtime.exchange import read_controls, write_picture
 from vivant.runtime.frames import Picture, Verdict
+from vivant.runtime.present import Company
 from vivant.runtime.scene import load_scene, tree_of
 from vivant.runtime.triggers.running import Triggers
 
@@ -40,7 +41,8 @@ def test_what_the_senses_saw_acts_at_the_next_refresh_even_while_the_guard_holds
     path.write_text(f'title = "Tide"\n{RULE}')
     scene = load_scene(path)
     stage.present._tree = stage.tree = tree_of(scene)
-    stage.present._triggers = Triggers(scene.triggers, stage.tree, scene.calendar, scene.signals)
+    triggers = Triggers(scene.triggers, stage.tree, scene.calendar, scene.signals)
+    stage.present._with = Company(triggers=triggers)
     assert show(stage, 0.1, verdict) == 0
     assert show(stage, 0.9, verdict) == 77
     assert stage.present.triggers is not None and stage.present.triggers["fired"] == {"a": 1}

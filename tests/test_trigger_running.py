@@ -16,6 +16,7 @@ from vivant.runtime.frames import ManualClock
 from vivant.runtime.osc import OscDoor
 from vivant.runtime.packets import message
 from vivant.runtime.scene import load_scene, tree_of
+from vivant.runtime.signals import Signals
 from vivant.runtime.triggers.running import Firing, Triggers
 
 SATURDAY_S = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC).timestamp()
@@ -30,6 +31,7 @@ class Show:
         path.write_text(f'title = "Tide"\ncalendar.zone = "UTC"\n{text}')
         scene = load_scene(path)
         self.tree, self.clock, self.heard = tree_of(scene), ManualClock(), list[Firing]()
+        self.room = Signals()
         self.triggers = Triggers(
             scene.triggers,
             self.tree,
@@ -44,8 +46,8 @@ class Show:
         """A refresh at `now_s`, with new signals where some are given; the triggers that fired or ended."""
         self.clock.ns = round(now_s * 1e9)
         if signals:
-            self.triggers.hear(signals, self.clock.ns)
-        firings = self.triggers.step(self.clock.ns)
+            self.room.hear(signals, self.clock.ns)
+        firings = self.triggers.step(self.clock.ns, self.room.step(self.clock.ns))
         self.tree.tick(self.clock.ns)
         return [f"{one.event.rule.name} {one.event.what}" for one in firings]
 

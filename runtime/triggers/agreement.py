@@ -10,6 +10,7 @@ from typing import Final
 from vivant.runtime.frames import Value
 from vivant.runtime.parameters import ADAPTER, CHOOSE, NORM, PANIC_RELEASE, ROOT, Parameter
 from vivant.runtime.problems import key_text, problem
+from vivant.runtime.signals import OWN, SENSED
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.reading import Path, address_of
 from vivant.runtime.triggers.rules import (
@@ -26,8 +27,6 @@ from vivant.runtime.triggers.rules import (
     When,
 )
 
-SENSED: Final = ("motion", "motion_x", "motion_y", "light", "presence")  # all in [0, 1]
-OWN: Final = ("intensity", "age_s")
 SIGNAL: Final = ROOT + "signal/"
 TRIGGER: Final = ROOT + "trigger/"
 FIRE: Final = "/fire"
@@ -48,16 +47,20 @@ def trigger_parameters(rules: Mapping[str, Rule], signals: Mapping[str, Declared
 
 
 def disagreements(
-    rules: Mapping[str, Rule], tree: Tree, campaigns: Collection[str], signals: Collection[str]
+    rules: Mapping[str, Rule],
+    tree: Tree,
+    campaigns: Collection[str],
+    signals: Collection[str],
+    sensed: Collection[str] = tuple(SENSED),
 ) -> list[str]:
     """Every name in `rules` that means nothing in this show, and every value that it would not take.
-    `campaigns` and `signals` are the names that the scene gives."""
+    `campaigns` and `signals` are the names that the scene gives; `sensed` what its senses and sources say."""
     found = [
         f"signals.{name}: is a signal that there is already; give yours another name"
         for name in signals
-        if name in (*SENSED, *OWN)
+        if name in (*sensed, *OWN)
     ]
-    names = Names(tuple(rules), tuple(campaigns), (*SENSED, *OWN, *signals))
+    names = Names(tuple(rules), tuple(campaigns), (*sensed, *OWN, *signals))
     for name, rule in rules.items():
         path: Path = ("triggers", name)
         for leaf, where in leaves(rule.when, (*path, "when")):

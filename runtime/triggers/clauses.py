@@ -13,7 +13,8 @@ from itertools import product
 from typing import Final
 
 from vivant.runtime.parameters import Parameter
-from vivant.runtime.triggers.agreement import SENSED, SIGNAL
+from vivant.runtime.signals import SENSED
+from vivant.runtime.triggers.agreement import SIGNAL
 from vivant.runtime.triggers.reading import address_of
 from vivant.runtime.triggers.rules import (
     Compound,

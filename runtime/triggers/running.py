@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vivant.runtime.frames import EMPTY, Value
-from vivant.runtime.intensity import Intensity
+from vivant.runtime.frames import Value
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.actions import Change, carry_out
 from vivant.runtime.triggers.agreement import ENABLED, FIRE, TRIGGER
@@ -20,7 +19,6 @@ from vivant.runtime.triggers.engine import Engine, Event
 from vivant.runtime.triggers.rules import Calendar, Declared, Rule
 
 LOG: Final = logging.getLogger("vivant.triggers")
-SIGNALS_NS: Final = 2_000_000_000  # signals that are older say nothing of the room
 QUIET_NS: Final = 5_000_000_000  # a trigger that fires again sooner is counted, but no line in the log
 DOOR: Final = len(TRIGGER)
 
@@ -73,28 +71,14 @@ class Triggers:
         self._rules, self._tree, self._seed = rules, tree, seed
         self._tell, self._hooks, self._wall_s = tell, tuple(hooks), wall_s
         self._world = World(values=tree.current)
-        self._began_ns: int | None = None
-        self._heard: tuple[Mapping[str, float], int] = (EMPTY, 0)
         self._fired: Counter[str] = Counter()
         self._last_s: dict[str, float] = {}
-        self.intensity = Intensity()
 
-    def hear(self, signals: Mapping[str, float], now_ns: int) -> None:
-        """The newest signals of the senses. They count for two seconds, then they are absent."""
-        self._heard = signals, now_ns
-
-    def step(self, now_ns: int) -> list[Firing]:
-        """Once a refresh, before the controls are handed on."""
+    def step(self, now_ns: int, signals: Mapping[str, float]) -> list[Firing]:
+        """Once a refresh, before the controls are handed on: `signals` are those of now."""
         world, wall_s = self._world, self._wall_s()
-        self._began_ns = now_ns if self._began_ns is None else self._began_ns
-        heard, at_ns = self._heard
-        heard = heard if now_ns - at_ns <= SIGNALS_NS else EMPTY
-        own = {
-            "intensity": self.intensity.step(now_ns, heard),
-            "age_s": (now_ns - self._began_ns) / 1e9,
-        }
         world.now_ns, world.wall_s, world.local = now_ns, wall_s, self._almanac.local(wall_s)
-        world.signals = {**heard, **own}
+        world.signals = signals
         if not self._rules:
             return []
         events = self._by_hand()

@@ -20,6 +20,7 @@ from vivant.runtime.triggers.visitors import Visitors
 
 if TYPE_CHECKING:
     from vivant.runtime.scene import Scene
+from vivant.runtime.signals import Signals
 
 DRAWN: Final = ("presence", "intensity")
 SAMPLE_S: Final = 30.0  # a curve has one point for so long: the largest value in it
@@ -114,19 +115,19 @@ def simulate(scene: Scene, tree: Tree, plan: Plan) -> Iterator[Simulation]:
         seed=plan.seed,
         wall_s=lambda: begin_s + clock.ns / 1e9,
     )
-    cycle, standing, styles = Cycle(tree), Open(), Open()
+    room, cycle, standing, styles = Signals(), Cycle(tree), Open(), Open()
     sampler = Sampler(made.curves)
     hour_s = 3600.0
     for now_s, signals in _steps(plan, triggers, tree):
         clock.ns = round(now_s * 1e9)
-        triggers.hear(signals, clock.ns)
-        made.firings += triggers.step(clock.ns)
+        room.hear(signals, clock.ns)
+        made.firings += triggers.step(clock.ns, room.step(clock.ns))
         cycle.step(clock.ns)
         tree.tick(clock.ns)
         standing.turn(triggers.standing, now_s, made.stood)
         chosen = tree.current.get(CHOOSE)
         styles.turn(frozenset() if chosen is None else frozenset({str(chosen)}), now_s, made.styles)
-        sampler.add(now_s, {**signals, "intensity": triggers.intensity.value})
+        sampler.add(now_s, {**signals, "intensity": room.intensity.value})
         if now_s >= hour_s:
             hour_s += 3600.0
             yield made
