@@ -3,18 +3,20 @@
 Texts are folded before they are compared, so that a word is the same word in any disguise: compatibility
 forms (NFKC), case, accents, invisible characters, letters of other scripts that look the same (Unicode's
 confusables, Unicode Technical Standard 39, through confusable-homoglyphs), digits and signs that stand for
-letters, letters repeated, and letters set apart. A word that is split in two (`ki ll`) is not found: it is
-two words of a language.
+letters, letters repeated, and letters set apart or split (`ki ll`). What is split into common words alone is
+not found: "the pen is red" says nothing else.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from vivant.guardrails.common_words import COMMON
 
 LOOKS_LIKE: Final = {
     "a": "a4@",
@@ -33,6 +35,8 @@ ANY_END: Final = "*"  # at the end of a denied word: whatever it goes on with
 APART: Final = r"[\W_]{0,4}"
 WEIGHT: Final = re.compile(r":\s*[\d.]+\s*$")
 FEWEST_LETTERS: Final = 2
+SPEAKS: Final = re.compile(r"[^\W\d_]|[@$!(<+]")
+"""A letter, or a sign that stands for one. Digits alone are a number."""
 
 
 class WordGuard:
@@ -102,7 +106,6 @@ class Term:
 
     pattern: re.Pattern[str]
     words: int
-    letters: int
 
     @classmethod
     def of(cls, text: str, alike: bool) -> Term:
@@ -116,16 +119,27 @@ class Term:
         open_end = text.rstrip().endswith(ANY_END)
         end = "" if open_end else r"(?:[\W_]?[s5$])?(?![^\W_])"
         spelled = APART.join(f"[{re.escape(LOOKS_LIKE.get(letter, letter))}]+" for letter in letters)
-        return cls(re.compile(rf"(?<![^\W_]){spelled}{end}"), len(words), len(letters))
+        return cls(re.compile(rf"(?<![^\W_]){spelled}{end}"), len(words))
 
     def found(self, match: re.Match[str]) -> bool:
-        """Whether a match is the word, and no letters of several words: it has no more spaces than it should,
-        or so many that it is spelled out."""
-        spaces = len(re.findall(r"\s+", match.group()))
-        return spaces < self.words or 2 * spaces >= self.letters - 1
+        """Whether a match is the word, and no others that stand beside each other: it has no more spaces than
+        it should, or a part of it is neither a common word nor a number."""
+        if not SPEAKS.search(match.group()):
+            return False
+        if len(re.findall(r"\s+", match.group())) < self.words:
+            return True
+        parts = re.findall(r"[^\W_]+", match.group())
+        return any(part not in COMMON and not part.isdigit() for part in parts)
 
     def stands_in(self, text: str) -> bool:
-        return any(self.found(match) for match in self.pattern.finditer(text))
+        return any(self.found(match) for match in self._matches(text))
+
+    def _matches(self, text: str) -> Iterator[re.Match[str]]:
+        """Every match, also one that begins within another."""
+        match = self.pattern.search(text)
+        while match is not None:
+            yield match
+            match = self.pattern.search(text, match.start() + 1)
 
     def cut_from(self, text: str) -> str:
         return self.pattern.sub(lambda match: " " if self.found(match) else match.group(), text)

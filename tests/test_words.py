@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +38,14 @@ DISGUISES = {
     "a phrase hyphenated": "blood-bath",
     "the beginning of a word": "suicidal thoughts",
     "beside punctuation": "(nazi!)",
+    "split in two": "a swas tika",
+    "split after one letter": "k ill",
+    "split with punctuation": "ki- ll",
+    "split by a line": "na\nzi",
+    "split in three": "sw as tika",
+    "split beside common words": "sw as ti ka",
+    "split and disguised": "sw4s t1k\u0430",
+    "a phrase split elsewhere": "blo od bath",
 }
 
 
@@ -44,6 +54,11 @@ def test_a_denied_word_is_found_in_every_disguise(disguise: str) -> None:
     assert WordGuard(DENY).problem(DISGUISES[disguise]), fold(DISGUISES[disguise])
 
 
+DOCS = Path(__file__).parent.parent / "docs"
+SPLIT = (  # what prose of another kind could spell with two words, and does not say
+    *("rape", "anus", "penis", "tits", "isis", "nazi", "hitler", "torture", "nude", "bomb", "slut", "bitch"),
+    *("incest", "heroin", "cocaine", "satan", "lynch", "genocide", "massacre", "suicide", "arse", "porn"),
+)
 HARMLESS = (
     "ink on wet paper",
     "gold leaf, crackled",
@@ -55,6 +70,7 @@ HARMLESS = (
     "глубокое море",
     "水墨画",
     "1 2 3 4 5",
+    "1.5, 1.5 and 1515",
     "",
 )
 
@@ -65,10 +81,25 @@ def test_harmless_words_are_let_through(text: str) -> None:
 
 
 def test_words_within_words_and_across_words_are_no_hit() -> None:
-    guard = WordGuard(("ass", "penis"))
+    guard = WordGuard(("ass", "penis", "anus", "isis"))
     assert guard.problem("glass on grass") == ""
     assert guard.problem("the pen is red") == ""
+    assert guard.problem("an us flag, 1.5 by 1.5") == ""
     assert guard.problem("p e n i s")
+
+
+def test_a_split_word_is_found_after_common_words_that_spell_it_too() -> None:
+    guard = WordGuard(("penis",))
+    assert guard.problem("the pen is a pe nis")
+    assert guard.problem("the pen is red, the pen is blue") == ""
+
+
+def test_prose_is_not_taken_for_split_words() -> None:
+    prose = " ".join(path.read_text() for path in sorted(DOCS.glob("*.md")) if path.name != "words.md")
+    guard = WordGuard(SPLIT)
+    found = [line for line in prose.splitlines() if guard.problem(line)]
+    assert len(prose.split()) > 10_000
+    assert found == []
 
 
 def test_denied_words_of_other_scripts_are_found_as_well() -> None:
@@ -114,5 +145,4 @@ def test_no_separator_hides_a_word(separators: list[str], dice) -> None:  # type
         dice.choice(same) for same in ("sS\u0455$5", "wW", "aA4@\u0430", "sS5", "tT7", "iI1!", "kK", "aA")
     ]
     hidden = "".join(letter + separator for letter, separator in zip(letters, separators, strict=True))
-    spaces = separators[:7].count(" ")
-    assert bool(WordGuard(DENY).problem(hidden)) == (spaces == 0 or spaces >= 4)
+    assert WordGuard(DENY).problem(hidden)
