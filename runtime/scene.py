@@ -41,9 +41,10 @@ from vivant.runtime.parameters import (
 )
 from vivant.runtime.problems import problem, problems_of, report
 from vivant.runtime.prompting import prompting
+from vivant.runtime.scene_signals import own_parameters, sensed_by, table_in
 from vivant.runtime.senses.registry import KINDS
 from vivant.runtime.tree import Tree
-from vivant.runtime.triggers.agreement import disagreements, trigger_parameters
+from vivant.runtime.triggers.agreement import disagreements
 from vivant.runtime.triggers.reading import Reader
 from vivant.runtime.triggers.rules import NAME, Calendar, Declared, Rule
 
@@ -213,7 +214,7 @@ def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
 
 def tree_of(scene: Scene) -> Tree:
     """The parameter tree of the scene's student, with the values that the scene starts with."""
-    own = trigger_parameters(scene.triggers, scene.signals)
+    own = own_parameters(scene.model_dump(exclude={"triggers"}), scene.triggers)
     tree = Tree((*parameters_of(scene.student, scene.adapters), *own))
     tree.words = scene.words.guard()
     tree.start_with(scene.parameters, "scene")
@@ -266,12 +267,13 @@ def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
     given = table.get("parameters")
     assignments = list(_assignments(given)) if isinstance(given, dict) else []
     files = _adapter_files(table.get("adapters"), folder)
-    problems = _parameter_problems(assignments, table.get("student", "house"), files)
-    if isinstance(given, dict):
-        table = table | {"parameters": {}}
     reader = Reader()
     rules = reader.rules(table.get("triggers", {}))
-    problems += [*reader.problems, *_trigger_problems(table, rules, files)]
+    own = tuple(own_parameters(table, rules))
+    problems = _parameter_problems(assignments, table.get("student", "house"), files, own)
+    if isinstance(given, dict):
+        table = table | {"parameters": {}}
+    problems += [*reader.problems, *_trigger_problems(table, rules, files, own)]
     try:
         scene = Scene.model_validate(table | {"triggers": rules}, context={"folder": folder})
     except ValidationError as error:
@@ -310,16 +312,16 @@ def _at_home(path: Path) -> Path:
 
 
 def _parameter_problems(
-    assignments: Sequence[Assignment], student: object, adapters: Sequence[str]
+    assignments: Sequence[Assignment], student: object, adapters: Sequence[str], own: Sequence[Parameter]
 ) -> list[str]:
-    """What the student's parameter tree says against the values. That a student is unknown is another
-    problem; its styles and adapters are then not judged."""
+    """What the parameter tree of the student and the scene's `own` says against the values. That a student
+    is unknown is another problem; its styles and adapters are then not judged."""
     try:
         parameters = parameters_of(str(student), adapters)
     except VivantError:
         parameters = parameters_for(HOUSE_STYLES)
         assignments = [one for one in assignments if not one.address.startswith((STYLE, ADAPTER))]
-    tree, seen, problems = Tree(parameters), set[str](), []
+    tree, seen, problems = Tree((*parameters, *own)), set[str](), []
     for one in assignments:
         trouble = "is set twice" if one.address in seen else tree.problem(one.address, one.value)
         seen.add(one.address)
@@ -329,23 +331,17 @@ def _parameter_problems(
 
 
 def _trigger_problems(
-    table: Mapping[str, Any], rules: Mapping[str, Rule], adapters: Sequence[str]
+    table: Mapping[str, Any], rules: Mapping[str, Rule], adapters: Sequence[str], own: Sequence[Parameter]
 ) -> list[str]:
     """What the student's parameters, the signals and the campaigns say against the triggers; nothing while
     the student is unknown, which is another problem."""
-    signals = _table_in(table, "signals")
-    campaigns = _table_in(_table_in(table, "calendar"), "campaigns")
+    signals = table_in(table, "signals")
+    campaigns = table_in(table_in(table, "calendar"), "campaigns")
     try:
         parameters = parameters_of(str(table.get("student", "house")), adapters)
     except VivantError:
         return []
-    own = trigger_parameters(rules, dict.fromkeys(signals, Declared()))
-    return disagreements(rules, Tree((*parameters, *own)), campaigns, signals)
-
-
-def _table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    inner = table.get(key)
-    return inner if isinstance(inner, dict) else {}
+    return disagreements(rules, Tree((*parameters, *own)), campaigns, signals, sensed_by(table))
 
 
 def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter, ...]:

@@ -287,10 +287,15 @@ class Tree:
         """(version, address) of what changed after version `since`, oldest first; everything for 0."""
         return [(version, address) for address, version in self._versions.items() if version > since]
 
-    def actions(self) -> tuple[Action, ...]:
-        """The actions fired since the last call, oldest first."""
-        fired = tuple(self._actions)
+    def actions(self, below: str = ROOT) -> tuple[Action, ...]:
+        """The actions fired below an address since the last call, oldest first; the others go on waiting for
+        whoever asks for them."""
+        if not self._actions:
+            return ()
+        fired = tuple(action for action in self._actions if action.address.startswith(below))
+        others = [action for action in self._actions if not action.address.startswith(below)]
         self._actions.clear()
+        self._actions.extend(others)
         return fired
 
     def counts(self) -> dict[str, dict[str, int]]:

@@ -18,6 +18,8 @@ from vivant.runtime.parameters import (
     ADAPTERS_FADE_S,
     HOUSE_STYLES,
     NORM,
+    PANIC,
+    PANIC_RELEASE,
     RESET,
     AdapterSketch,
     Parameter,
@@ -204,6 +206,14 @@ def test_an_action_fires_on_the_press_and_not_on_the_release(tree: Tree) -> None
     tree.set(RESET, (), 9, "keys")
     assert [(fired.stamp_ns, fired.source) for fired in tree.actions()] == [(7, "osc"), (9, "keys")]
     assert tree.actions() == ()
+
+
+def test_a_reader_of_some_actions_leaves_the_others_to_theirs(tree: Tree) -> None:
+    tree.set(PANIC, (), 1, "osc")
+    tree.set(RESET, (), 2, "osc")
+    tree.set(PANIC_RELEASE, (), 3, "osc")
+    assert [fired.stamp_ns for fired in tree.actions(PANIC)] == [1, 3]
+    assert [fired.stamp_ns for fired in tree.actions()] == [2]
 
 
 def test_a_reader_is_told_what_changed_since_it_last_looked(tree: Tree) -> None:

@@ -108,9 +108,9 @@ class Triggers:
 
     def _by_hand(self) -> list[Event]:
         events: list[Event] = []
-        for action in self._tree.actions():
+        for action in self._tree.actions(TRIGGER):
             name = action.address[DOOR:].removesuffix(FIRE)
-            if action.address.startswith(TRIGGER) and name in self._rules:
+            if name in self._rules:
                 events += self._engine.fire(name, self._world)
         return events
 

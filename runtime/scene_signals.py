@@ -1,0 +1,37 @@
+"""What a scene's own sections bring: the signals that its senses and sources say, the parameters that they
+add. Tables are as TOML holds them and may be wrong anywhere: what is wrong is said elsewhere, and skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vivant.runtime.parameters import Parameter
+from vivant.runtime.signals import SENSED
+from vivant.runtime.triggers.agreement import trigger_parameters
+from vivant.runtime.triggers.rules import Declared, Rule
+
+
+def sensed_by(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the signals that the senses and sources of a scene's `table` may say."""
+    return tuple(SENSED)
+
+
+def own_parameters(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[Parameter]:
+    """The parameters that a scene's `table` and its `rules` add to those of its student. A section whose
+    keys are parameters says here which they are."""
+    signals = {name: _declared(one) for name, one in table_in(table, "signals").items()}
+    yield from trigger_parameters(rules, signals)
+
+
+def table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The table at `key`; an empty one where there is none."""
+    inner = table.get(key)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _declared(one: object) -> Declared:
+    try:
+        return one if isinstance(one, Declared) else Declared.model_validate(one)
+    except ValueError:
+        return Declared()
