@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vivant.cli.fitting import fit
+
 if TYPE_CHECKING:
     from vivant.engines.card import Card
     from vivant.guardrails.guard_file import GuardFile
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from vivant.runtime.scene import Scene
 
 app = typer.Typer(no_args_is_help=True)
+app.command("fit")(fit)
 SceneFile = Annotated[
     str, typer.Argument(metavar="SCENE", help="A scene file, or the name of one that ships")
 ]

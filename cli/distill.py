@@ -274,16 +274,15 @@ def motion(
 ) -> None:
     """Compare how student and teacher move: a table, and for each shot a film and a sheet."""
     require("torch", "scipy", "skimage", "sklearn")
-    from vivant.distill.evaluate import wishes
+    from vivant.distill.evaluate import house, wishes
     from vivant.distill.exhibit import write_jpeg
     from vivant.distill.moving import clip_shot, measure, performer_shot, table
     from vivant.distill.reel import APART, film, sheet, write_film
-    from vivant.engines.student import Student
 
     shots = [clip_shot(clip, frames)] if clip else []
     shots.append(performer_shot(size, frames))
     found = []
-    with Student.load(student, backend, "int8", (size, size), threads) as loaded:
+    with house(student, backend, "int8", size, threads) as loaded:
         names = [name.strip() for name in styles.split(",") if name.strip()] or loaded.card.styles
         chosen = wishes(loaded, names)
         version = f"student {loaded.card.name} {loaded.card.version}"

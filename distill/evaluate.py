@@ -21,8 +21,9 @@ from vivant.distill.losses import sliced_wasserstein
 from vivant.distill.paint import paint_frames
 from vivant.distill.structures import held_out
 from vivant.distill.teachers import guide_of
-from vivant.engines.contract import Precision
+from vivant.engines.contract import EngineError, Precision
 from vivant.engines.field import PlaneField
+from vivant.engines.kinds import load_student
 from vivant.engines.student import Student
 from vivant.runtime.frames import EMPTY, U8, Controls, Latent, VivantError
 
@@ -192,8 +193,14 @@ def adapter_effects(
             yield name, scale, 10 * math.log10(255**2 / max(float(np.mean(noise)), 1e-9)), size[1] / size[0]
 
 
-def _load(folder: Path, backend: str, precision: Precision, size_px: int, threads: int) -> Student:
-    return Student.load(folder, backend, precision, (size_px, size_px), threads)
+def house(
+    name_or_folder: str | Path, backend: str, precision: Precision, side_px: int, threads: int
+) -> Student:
+    """A house student, the kind that is made here, at a size. Raises EngineError."""
+    loaded = load_student(name_or_folder, backend, precision, (side_px, side_px), threads)
+    if not isinstance(loaded, Student):
+        raise EngineError(f"student {loaded.card.name} is of kind {loaded.card.kind}, not house")
+    return loaded
 
 
 def _compare(plain: Student, quantized: Student, structure: U8, wish: Wish) -> tuple[list[float], U8]:
@@ -238,8 +245,8 @@ def run(
     structures = held_out(size_px, clip)
     scores: list[Score] = []
     with (
-        _load(folder, backend, "float", size_px, threads) as plain,
-        _load(folder, backend, "int8", size_px, threads) as quantized,
+        house(folder, backend, "float", size_px, threads) as plain,
+        house(folder, backend, "int8", size_px, threads) as quantized,
     ):
         for score, sheet in evaluate(plain, quantized, structures, styles):
             scores.append(score)

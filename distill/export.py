@@ -23,10 +23,10 @@ from vivant.distill.sources import Sources, open_sources
 from vivant.distill.structures import training_structure
 from vivant.engines.adapter import ADAPTED, read_adapter, wearable
 from vivant.engines.card import CARD, AdapterSlots, Card, card_file
-from vivant.engines.contract import PARTS, Kind
+from vivant.engines.contract import PARTS, Kind, LoadedStudent
 from vivant.engines.house import CODE_CHANNELS, RANK, SLOTS, House
+from vivant.engines.kinds import load_student
 from vivant.engines.slots import LAYOUT
-from vivant.engines.student import Student
 from vivant.guardrails.fit import fit_statistics, plain_structures
 from vivant.guardrails.measure import measure
 from vivant.runtime.frames import F32, U8, Controls, Latent
@@ -61,7 +61,7 @@ def write_guard(folder: Path, sources: Sources, threads: int, structures: int, s
     statistics: list[F32] = []
     with ExitStack() as open_students:
         students = [
-            open_students.enter_context(Student.load(folder, "openvino", "int8", (size, size), threads))
+            open_students.enter_context(load_student(folder, "openvino", "int8", (size, size), threads))
             for size in SIZES_PX
         ]
         plain = [plain_structures(student.size_px, seed) for student in students]
@@ -78,9 +78,9 @@ def write_guard(folder: Path, sources: Sources, threads: int, structures: int, s
     fit_statistics(np.stack(statistics), folder / "guard.npz", GUARD_RATE)
 
 
-def _finished(student: Student, frame: U8, rng: np.random.Generator) -> Iterator[Latent]:
+def _finished(student: LoadedStudent, frame: U8, rng: np.random.Generator) -> Iterator[Latent]:
     """The latents of one frame u8 (H, W, 3) in two styles, at a low and a high strength."""
-    worn = list(student.wardrobe.adapters)
+    worn = list(student.adapters)
     for strength in (rng.uniform(0, 0.3), rng.uniform(0.3, SIGMA_RANGE[1])):
         style = str(rng.choice(student.card.styles))
         adapters = {str(rng.choice(worn)): float(rng.uniform(0.3, 1))} if worn and rng.random() < 0.4 else {}

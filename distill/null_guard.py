@@ -10,7 +10,9 @@ import typer
 from vivant.distill.sources import open_sources
 from vivant.distill.structures import training_structure
 from vivant.engines.card import CARD, Card, card_file
-from vivant.engines.student import Student, find
+from vivant.engines.contract import LoadedStudent
+from vivant.engines.kinds import load_student
+from vivant.engines.student import find
 from vivant.guardrails.fit import fit_envelope, plain_structures
 from vivant.runtime.frames import U8, Controls, Latent
 
@@ -37,11 +39,11 @@ def _latents(size_px: int, clip: Path | None) -> list[Latent]:
     frames = [training_structure(sources, _stream(size_px, i), size_px) for i in range(FRAMES)]
     for seed in range(PLAIN_SEEDS):
         frames += plain_structures((size_px, size_px), seed)
-    with Student.load("null", "null", "float", (size_px, size_px), 1) as student:
+    with load_student("null", "null", "float", (size_px, size_px), 1) as student:
         return [_shown(student, frame, _stream(size_px, 10_000 + i)) for i, frame in enumerate(frames)]
 
 
-def _shown(student: Student, frame: U8, rng: np.random.Generator) -> Latent:
+def _shown(student: LoadedStudent, frame: U8, rng: np.random.Generator) -> Latent:
     styles = dict(zip(student.card.styles, rng.dirichlet([0.3] * len(student.card.styles)), strict=True))
     controls = Controls(
         strength=float(rng.uniform(0, 1)),

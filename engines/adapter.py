@@ -77,7 +77,7 @@ def wearable(card: Card, more: Iterable[Path] = ()) -> dict[str, Path]:
 
 def read_adapter(path: Path, card: Card) -> Adapter:
     """The adapter in `path`, fitted to a student. Raises EngineError with every reason it cannot be used."""
-    tensors, metadata = _opened(path)
+    tensors, metadata = opened(path)
     info = _info(path, metadata)
     problems = _problems(info, tensors, card)
     if problems:
@@ -104,7 +104,7 @@ def read_adapter(path: Path, card: Card) -> Adapter:
 
 def read_info(path: Path) -> AdapterInfo:
     """What an adapter file says it is. Raises EngineError."""
-    return _info(path, _opened(path)[1])
+    return _info(path, opened(path)[1])
 
 
 def _made_for(info: AdapterInfo, card: Card) -> bool:
@@ -140,7 +140,10 @@ def _problems(info: AdapterInfo, tensors: Mapping[str, F32], card: Card) -> list
     elif info.upon and card.weights is not None and info.upon != card.weights.sha256:
         found.append(f"  upon: it was trained upon other weights of {card.name}; train it again")
     if info.rank > card.adapters.rank:
-        found.append(f"  rank: {info.rank}, but a slot of {card.name} holds {card.adapters.rank}")
+        found.append(
+            f"  rank: {info.rank}, but a slot of {card.name} holds {card.adapters.rank}. "
+            f"Run: vivant adapters fit FILE --student {card.name}"
+        )
     if info.host is not None and info.host not in card.styles:
         found.append(f"  host: style '{info.host}' is none of {', '.join(card.styles)}")
     if info.recipe is not None and info.recipe not in RECIPES:
@@ -245,7 +248,7 @@ def dressed(card: Card, wardrobe: Wardrobe, controls: Controls) -> tuple[dict[st
     return recipes, np.array([list(weights.values())], np.float32)
 
 
-def _opened(path: Path) -> tuple[dict[str, F32], dict[str, str]]:
+def opened(path: Path) -> tuple[dict[str, F32], dict[str, str]]:
     """Tensors and metadata of a safetensors file."""
     from safetensors import SafetensorError, safe_open
 

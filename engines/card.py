@@ -96,6 +96,13 @@ class Card(_Entry):
         return "house" if self.diffusion is None else "diffusion"
 
     @property
+    def slots(self) -> tuple[int, int] | None:
+        """How many adapters its graphs take at once, and of which rank; None for a student of either kind
+        that takes none."""
+        own = self.adapters if self.diffusion is None else self.diffusion.adapters
+        return (own.slots, own.rank) if own else None
+
+    @property
     def parts(self) -> tuple[Part, ...]:
         """Its graphs, in the order in which they run first."""
         more = self.diffusion is not None and self.diffusion.control == "residuals"

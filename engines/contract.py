@@ -103,8 +103,9 @@ class LoadedStudent(Protocol):
     """A student in use, of whatever kind (vivant.engines.kinds loads it from a card). Owned by one thread.
     What its methods return are views of its own buffers, valid until the same method is called again.
 
-    `recipes` are those that the planes may be made for, none for a student without planes; `adapters` the
-    hash of each that can be worn, by name; `facts` what a report says of it; `counts` its totals by name.
+    `engines`, by part, close with it; `recipes` are those that the planes may be made for, none for a student
+    without planes; `adapters` the hash of each that can be worn, by name; `facts` what a report says of it;
+    `counts` its totals by name.
     """
 
     card: Any  # vivant.engines.card.Card, as above
@@ -114,6 +115,8 @@ class LoadedStudent(Protocol):
     ran_precision: Mapping[Part, str]
     size_px: tuple[int, int]
 
+    @property
+    def engines(self) -> Mapping[Part, Engine]: ...
     @property
     def hash(self) -> str: ...
     @property

@@ -10,8 +10,9 @@ from typing import Final, Protocol, cast
 
 from vivant.engines import registry
 from vivant.engines.card import Card
-from vivant.engines.contract import LoadedStudent, Precision, Wearable
+from vivant.engines.contract import EngineError, LoadedStudent, Precision, Wearable
 from vivant.engines.student import find
+from vivant.engines.watched import Through, as_loaded
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {"house": "vivant.engines.student", "diffusion": "vivant.engines.diffusion.student"}
@@ -28,6 +29,10 @@ class StudentKind(Protocol):
     def inspect(self, card: Card, path: Path) -> tuple[str, Wearable]:
         """Reads and checks one adapter file in full: its name and what it is. Raises EngineError."""
 
+    def reduce_adapter(self, card: Card, path: Path, rank: int, out: Path) -> Mapping[str, float]:
+        """Writes to `out` the nearest adapter of `rank` to that in `path`: the share of its change that each
+        layer lost, by name. Raises EngineError for a file that does not fit otherwise, and OSError."""
+
     def load(
         self,
         folder: Path,
@@ -37,6 +42,7 @@ class StudentKind(Protocol):
         size_px: tuple[int, int],
         threads: int,
         adapters: Iterable[Path],
+        through: Through,
     ) -> LoadedStudent:
         """As load_student, of a card that was read."""
 
@@ -46,6 +52,14 @@ def kind_of(card: Card) -> StudentKind:
     return cast(StudentKind, importlib.import_module(KINDS[card.kind]))
 
 
+def rank_of(card: Card) -> int:
+    """The rank that a slot of a student holds. Raises EngineError for one without slots."""
+    slots = card.slots
+    if slots is None:
+        raise EngineError(f"student {card.name} takes no adapters")
+    return slots[1]
+
+
 def load_student(
     name_or_folder: str | Path,
     backend: str,
@@ -53,13 +67,15 @@ def load_student(
     size_px: tuple[int, int] | None,
     threads: int,
     adapters: Iterable[Path] = (),
+    through: Through = as_loaded,
 ) -> LoadedStudent:
     """Loads and warms up all graphs at `size_px` (width, height), None for the card's own size. `backend` is
     a concrete name (registry.choose turns "auto" into one); `adapters` are files that can be worn beside
-    those that come with vivant; a student without slots wears none. Raises EngineError."""
+    those that come with vivant; a student without slots wears none. It runs each engine as `through` hands it
+    on (vivant.engines.watched). Raises EngineError."""
     folder, own = find(name_or_folder), registry.door(backend).own_student
     if own:
         folder = find(own)
     card = Card.read(folder)
     size_px = size_px or (card.default_size, card.default_size)
-    return kind_of(card).load(folder, card, backend, precision, size_px, threads, adapters)
+    return kind_of(card).load(folder, card, backend, precision, size_px, threads, adapters, through)

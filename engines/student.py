@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from vivant.engines import registry
 from vivant.engines.adapter import (
     ADAPTED,
     Adapter,
@@ -22,10 +21,12 @@ from vivant.engines.adapter import (
     read_info,
     wearable,
 )
+from vivant.engines.adapter_fit import reduced_adapter
 from vivant.engines.card import CARD, Card
 from vivant.engines.contract import PARTS, Engine, EngineError, Fitted, Part, Precision, Wearable
 from vivant.engines.loading import buffers, load_engines
 from vivant.engines.slots import LAYOUT
+from vivant.engines.watched import Through, as_loaded
 from vivant.runtime.frames import EMPTY, F32, U8, Controls, Latent
 
 SHIPPED = Path(__file__).parent / "students"
@@ -97,47 +98,6 @@ class Student:
         self.wardrobe = Wardrobe(card, adapters)
         self._worn: dict[Part, dict[str, F32]] = {part: {} for part in ADAPTED}
         self._worn |= {part: slots.inputs() for part, slots in self.wardrobe.parts.items()}
-
-    @classmethod
-    def load(
-        cls,
-        name_or_folder: str | Path,
-        backend: str,
-        precision: Precision,
-        size_px: tuple[int, int] | None,
-        threads: int,
-        adapters: Iterable[Path] = (),
-    ) -> Student:
-        """Loads and warms up all three parts at `size_px` (width, height), None for the card's own size.
-        `backend` is a concrete name (registry.choose turns "auto" into one); `adapters` are files that can
-        be worn beside those that come with vivant; a student without slots wears none. Raises EngineError."""
-        folder, own = find(name_or_folder), registry.door(backend).own_student
-        if own:
-            folder = find(own)
-        card = Card.read(folder)
-        size_px = size_px or (card.default_size, card.default_size)
-        return cls._of(folder, card, backend, precision, size_px, threads, adapters)
-
-    @classmethod
-    def _of(
-        cls,
-        folder: Path,
-        card: Card,
-        backend: str,
-        precision: Precision,
-        size_px: tuple[int, int],
-        threads: int,
-        adapters: Iterable[Path],
-    ) -> Student:
-        if card.planes != LAYOUT:
-            raise EngineError(
-                f"student {card.name} paints with planes '{card.planes}', but this version has '{LAYOUT}'. "
-                "Export the student anew, or install the version of vivant that it was made with."
-            )
-        files = wearable(card, adapters).values() if card.adapters else ()
-        worn = [read_adapter(path, card) for path in files]
-        engines = load_engines(folder, card, backend, precision, size_px, threads)
-        return cls(card, folder, backend, precision, engines, worn)
 
     @property
     def engines(self) -> Mapping[Part, Engine]:
@@ -309,9 +269,18 @@ def load(
     size_px: tuple[int, int],
     threads: int,
     adapters: Iterable[Path],
+    through: Through = as_loaded,
 ) -> Student:
     """As vivant.engines.kinds.load_student."""
-    return Student._of(folder, card, backend, precision, size_px, threads, adapters)
+    if card.planes != LAYOUT:
+        raise EngineError(
+            f"student {card.name} paints with planes '{card.planes}', but this version has '{LAYOUT}'. "
+            "Export the student anew, or install the version of vivant that it was made with."
+        )
+    files = wearable(card, adapters).values() if card.adapters else ()
+    worn = [read_adapter(path, card) for path in files]
+    engines = load_engines(folder, card, backend, precision, size_px, threads, through)
+    return Student(card, folder, backend, precision, engines, worn)
 
 
 def wardrobe(card: Card, more: Iterable[Path] = ()) -> dict[str, Wearable]:
@@ -327,3 +296,8 @@ def inspect(card: Card, path: Path) -> tuple[str, Wearable]:
 
 def _worn(path: Path, info: AdapterInfo) -> Wearable:
     return Wearable(path, info.summary, info.host is not None, info.rank, info.license)
+
+
+def reduce_adapter(card: Card, path: Path, rank: int, out: Path) -> Mapping[str, float]:
+    """As vivant.engines.kinds.StudentKind."""
+    return reduced_adapter(path, card, rank, out)

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
+
+import numpy as np
 
 from vivant.engines.contract import Engine, Part
 from vivant.runtime.frames import Array
 
 Arrays = Mapping[str, Array]
+Through = Callable[[Part, Engine], Engine]
+"""What a student is to run in the place of an engine that was loaded for it."""
+
+
+def as_loaded(part: Part, engine: Engine) -> Engine:
+    """The engine itself."""
+    return engine
 
 
 class Watched:
-    """An engine that keeps copies of what it was given and what it made, until they are taken."""
+    """An engine that keeps copies of what it was given and what it made, until they are taken. What does not
+    change from run to run is kept once: adapters of a diffusion student take a hundred megabytes."""
 
     def __init__(self, engine: Engine) -> None:
         self.inputs, self.outputs = engine.inputs, engine.outputs
         self.ran_precision = engine.ran_precision
         self._engine = engine
         self._runs: list[tuple[Arrays, Arrays]] = []
+        self._before: Arrays = {}
 
     def run(self, inputs: Arrays, outputs: Arrays) -> None:
-        given = {name: value.copy() for name, value in inputs.items()}
+        before = self._before
+        self._before = {
+            name: before[name] if np.array_equal(before.get(name, ()), array) else array.copy()
+            for name, array in inputs.items()
+        }
         self._engine.run(inputs, outputs)
-        self._runs.append((given, {name: value.copy() for name, value in outputs.items()}))
+        self._runs.append((self._before, {name: value.copy() for name, value in outputs.items()}))
 
     def take(self) -> list[tuple[Arrays, Arrays]]:
         """All runs since the last time."""
@@ -46,36 +58,17 @@ class Watched:
         self.close()
 
 
-@dataclass(frozen=True, slots=True)
 class Sight:
-    """What was loaded while one looked: the engines by part, and those that keep their runs."""
+    """All engines of a student, watched: `through` goes where the student is loaded."""
 
-    engines: dict[Part, Engine] = field(default_factory=dict)
-    watched: dict[Part, Watched] = field(default_factory=dict)
-    recording: bool = False
+    def __init__(self) -> None:
+        self.watched: dict[Part, Watched] = {}
 
+    def through(self, part: Part, engine: Engine) -> Engine:
+        """The engine, watched from now on."""
+        self.watched[part] = found = Watched(engine)
+        return found
 
-_SIGHT: ContextVar[Sight | None] = ContextVar("sight", default=None)
-
-
-@contextmanager
-def watching(recording: bool = False) -> Iterator[Sight]:
-    """Engines that are loaded inside are found in the Sight; when `recording`, they keep their runs."""
-    token = _SIGHT.set(Sight(recording=recording))
-    try:
-        sight = _SIGHT.get()
-        assert sight is not None
-        yield sight
-    finally:
-        _SIGHT.reset(token)
-
-
-def seen(part: Part, engine: Engine) -> Engine:
-    """The engine as who loads it is to use it: itself, where nobody looks."""
-    sight = _SIGHT.get()
-    if sight is None:
-        return engine
-    sight.engines[part] = engine
-    if sight.recording:
-        engine = sight.watched[part] = Watched(engine)
-    return engine
+    def take(self) -> list[tuple[Part, Arrays, Arrays]]:
+        """What each graph was given and made since this was asked last."""
+        return [(part, *run) for part, engine in self.watched.items() for run in engine.take()]

@@ -27,7 +27,7 @@ from vivant.engines.adapter import (
 )
 from vivant.engines.card import Card
 from vivant.engines.contract import EngineError
-from vivant.engines.kinds import kind_of
+from vivant.engines.kinds import kind_of, load_student
 from vivant.engines.registry import usable
 from vivant.engines.student import Student, find
 from vivant.runtime.frames import F32, U8, Controls
@@ -462,12 +462,12 @@ def test_a_student_paints_as_if_its_adapters_were_merged_into_its_weights(
     folder: Path, files: list[Path], tmp_path: Path, scales: dict[str, float]
 ) -> None:
     plain = write_tiny_student(tmp_path / "plain")
-    with Student.load(folder, "onnxruntime", "float", SIZE, 1, files) as student:
+    with load_student(folder, "onnxruntime", "float", SIZE, 1, files) as student:
         bare, made = painted(student, {}), painted(student, scales)
         reference = merged(plain, tmp_path / "merged", scales, student.wardrobe.adapters)
-    with Student.load(plain, "onnxruntime", "float", SIZE, 1) as student:
+    with load_student(plain, "onnxruntime", "float", SIZE, 1) as student:
         assert np.array_equal(painted(student, {})[1], bare[1])
-    with Student.load(reference, "onnxruntime", "float", SIZE, 1) as student:
+    with load_student(reference, "onnxruntime", "float", SIZE, 1) as student:
         wanted = painted(student, {})
     assert np.abs(made[0] - bare[0]).mean() > 0.01
     # float32 sums in another order; the picture may round to the next of 256 levels
@@ -480,7 +480,7 @@ def test_a_student_paints_as_if_its_adapters_were_merged_into_its_weights(
 def test_putting_adapters_on_and_off_leaves_no_trace(
     folder: Path, files: list[Path], backend: str, precision: str
 ) -> None:
-    with Student.load(folder, backend, precision, SIZE, 1, files) as student:  # type: ignore[arg-type]
+    with load_student(folder, backend, precision, SIZE, 1, files) as student:  # type: ignore[arg-type]
         bare, dusk = painted(student, {}), painted(student, {"dusk": 1.0})
         assert np.abs(bare[1].astype(int) - dusk[1]).mean() > 1
         for scales in ({"dusk": 0.5, "dawn": 0.5}, {"dawn": 1.0}, {"dawn": 0.5, "dusk": 0.5}, {"noon": 1.0}):
@@ -495,7 +495,7 @@ def test_a_picture_is_the_same_to_the_last_bit_after_any_swaps(
     folder: Path, files: list[Path], backend: str, precision: str
 ) -> None:
     rng = np.random.default_rng(4)
-    with Student.load(folder, backend, precision, SIZE, 1, files) as student:  # type: ignore[arg-type]
+    with load_student(folder, backend, precision, SIZE, 1, files) as student:  # type: ignore[arg-type]
         looks = [{"dusk": 1.0}, {"dawn": 1.0}, {"noon": 0.6}, {"dusk": 0.4, "noon": 0.6}, {}]
         first = [painted(student, scales)[1] for scales in looks]
         for step in rng.integers(0, len(looks), 60):
@@ -508,20 +508,20 @@ def test_a_compiled_engine_is_kept_with_how_many_adapters_it_takes(
     folder: Path, files: list[Path], own_cache: Path
 ) -> None:
     pytest.importorskip("openvino")
-    Student.load(folder, "openvino", "float", SIZE, 1, files).close()
+    load_student(folder, "openvino", "float", SIZE, 1, files).close()
     kept = [json.loads(path.read_text())["manifest"] for path in own_cache.rglob("manifest.json")]
     assert [each["adapter_slots"] for each in kept] == [SLOTS] * 3
 
 
 def test_a_student_without_slots_paints_on_beside_adapters(files: list[Path]) -> None:
-    with Student.load("null", "null", "float", SIZE, 1, files) as student:
+    with load_student("null", "null", "float", SIZE, 1, files) as student:
         assert np.array_equal(painted(student, {"dusk": 1.0})[1], painted(student, {})[1])
 
 
 def test_a_wrong_adapter_is_refused_before_any_engine_is_loaded(folder: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "dusk.safetensors", info_of(student="house"))
     with pytest.raises(EngineError, match="it was made for house, and this is tiny"):
-        Student.load(folder, "onnxruntime", "float", SIZE, 1, [path])
+        load_student(folder, "onnxruntime", "float", SIZE, 1, [path])
 
 
 @pytest.mark.torch
@@ -558,7 +558,7 @@ def test_the_house_wears_an_adapter_alike_in_torch_and_in_its_graphs(tmp_path: P
 
     made = []
     for backend in ("torch", "onnxruntime"):
-        with Student.load(tmp_path, backend, "float", SIZE, 1, [path]) as student:
+        with load_student(tmp_path, backend, "float", SIZE, 1, [path]) as student:
             made.append((painted(student, {}), painted(student, {"dusk": 0.8})))
     for one, other in zip(*made, strict=True):
         # two float32 libraries add in other orders; a picture may then round one step apart
@@ -580,9 +580,9 @@ def test_an_adapter_trained_upon_other_weights_is_refused(tmp_path: Path) -> Non
 def test_an_adapter_is_fitted_beside_the_show_and_paints_once_it_hangs(
     folder: Path, files: list[Path]
 ) -> None:
-    with Student.load(folder, "onnxruntime", "float", SIZE, 1, files) as student:
+    with load_student(folder, "onnxruntime", "float", SIZE, 1, files) as student:
         wanted = painted(student, {"noon": 0.8})[1]
-    with Student.load(folder, "onnxruntime", "float", SIZE, 1, files[:2]) as student:
+    with load_student(folder, "onnxruntime", "float", SIZE, 1, files[:2]) as student:
         bare = painted(student, {"noon": 0.8})[1]
         assert np.array_equal(bare, painted(student, {})[1])
         fitted = student.fitted(files[2])
@@ -595,7 +595,7 @@ def test_an_adapter_is_fitted_beside_the_show_and_paints_once_it_hangs(
 def test_an_adapter_may_not_have_the_name_of_a_style(folder: Path, tmp_path: Path) -> None:
     named_as_a_style = write(tmp_path / "x.safetensors", info_of("ink"))
     with (
-        Student.load(folder, "onnxruntime", "float", SIZE, 1) as student,
+        load_student(folder, "onnxruntime", "float", SIZE, 1) as student,
         pytest.raises(EngineError, match="and so is a style of tiny"),
     ):
         student.fitted(named_as_a_style)

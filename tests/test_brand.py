@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from vivant.engines.kinds import load_student
 from vivant.engines.student import Student
 from vivant.guardrails.brand import BrandBox, bins_of, measured
 from vivant.guardrails.brand_fit import fit_brand, found_palette, painted_palette
@@ -35,7 +36,7 @@ def blue_room(seed: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
     out = tmp_path_factory.mktemp("brand") / "brand.npz"
-    with Student.load("null", "null", "float", SIZE, 1) as student:
+    with load_student("null", "null", "float", SIZE, 1) as student:
         stills = [Still(str(index), blue_room(index)) for index in range(20)]
         box, card, sha256 = fit_brand(student, stills, out, each=12)
         yield student, box, card, out, sha256

@@ -16,9 +16,11 @@ from test_build_killed import NAME, SIZE, builder, home  # noqa: E402, F401  # f
 from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
 
 from vivant.engines.builder.folders import PROMPTS  # noqa: E402
-from vivant.engines.builder.models import made_up_lora  # noqa: E402
+from vivant.engines.builder.trial import wishes_of  # noqa: E402
+from vivant.engines.builder.verify import made_up  # noqa: E402
 from vivant.engines.card import Card  # noqa: E402
 from vivant.engines.diffusion.lora import read_lora  # noqa: E402
+from vivant.engines.diffusion.wishes import PROMPT_A  # noqa: E402
 from vivant.engines.kinds import load_student  # noqa: E402
 from vivant.engines.manifest import kept_engines, read_kept  # noqa: E402
 from vivant.engines.student import built, find  # noqa: E402
@@ -51,11 +53,17 @@ def test_a_model_becomes_a_student_and_a_killed_build_goes_on(home, builder, mod
     folder = find(NAME)
     card = Card.read(folder)
     assert card.diffusion is not None and not (folder / PROMPTS).exists()
-    assert all(read_kept(engine).verified is not None for engine in kept_engines())
-    with load_student(folder, "onnxruntime", "float", SIZE, 1) as student:
-        Guard.load(*student.guard_file)
-
+    kept = [read_kept(engine) for engine in kept_engines()]
+    assert all(one.verified is not None for one in kept)
+    assert {(one.manifest.adapter_slots, one.manifest.adapter_rank) for one in kept} == {(2, 4)}
     slots = card.diffusion.adapters
-    path = made_up_lora(card, home / "held-out.safetensors")
-    assert path is not None and slots is not None and (slots.slots, slots.rank) == (2, 4)
-    assert read_lora(path, slots.layout).row.any()
+    assert slots is not None and card.slots == (slots.slots, slots.rank) == (2, 4)
+    worn = made_up(card, home)
+    assert all(read_lora(path, slots.layout).row.any() for path in worn)
+    with load_student(folder, "onnxruntime", "float", SIZE, 1, worn) as student:
+        assert not Guard.load(*student.guard_file).closed
+        wishes = wishes_of(student)
+    prompts = {wish.controls.numbers[PROMPT_A] for wish in wishes}
+    assert len(prompts) > 1 and "" in prompts
+    assert len({wish.controls.seed for wish in wishes}) == len({wish.name for wish in wishes}) == len(wishes)
+    assert {len(wish.controls.adapters) for wish in wishes} == {0, 1, 2}

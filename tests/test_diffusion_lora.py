@@ -19,8 +19,9 @@ from safetensors.torch import save_file  # noqa: E402
 from tiny_diffusion import one_thread  # noqa: E402, F401  # an autouse fixture
 
 from vivant.engines.contract import EngineError  # noqa: E402
-from vivant.engines.diffusion.bank import Bank, Layout, Pair, change, reduced  # noqa: E402
-from vivant.engines.diffusion.lora import read_lora  # noqa: E402
+from vivant.engines.diffusion.bank import Bank, Layout, Pair, change  # noqa: E402
+from vivant.engines.diffusion.lora import read_lora, read_pairs  # noqa: E402
+from vivant.engines.diffusion.lora_fit import reduce_lora  # noqa: E402
 from vivant.engines.diffusion.lora_names import original_names  # noqa: E402
 from vivant.engines.diffusion.steps import sigmas_of  # noqa: E402
 from vivant.engines.diffusion.text import fuse_text  # noqa: E402
@@ -80,7 +81,7 @@ def test_every_dialect_gives_the_same_row(layout: Layout, tmp_path: Path, named:
     pairs = tiny.random_pairs(layout, 4)
     lora = read_lora(written(tmp_path / "a.safetensors", layout, pairs, named), layout, LAYERS)
     np.testing.assert_allclose(lora.row, layout.pack(pairs), atol=1e-7)
-    assert lora.rank == 4 and lora.name == "a" and not lora.lost and not lora.text_layers
+    assert lora.rank == 4 and lora.name == "a" and not lora.text_layers
 
 
 def test_stabilitys_names_are_those_of_sdxl() -> None:
@@ -169,22 +170,45 @@ def test_peft_says_alpha_beside_the_file_and_rslora_divides_by_the_root(
         np.testing.assert_allclose(read_lora(path, layout, LAYERS).row, layout.pack(scaled), rtol=1e-6)
 
 
-def test_a_rank_above_the_slots_is_refused_with_the_number_or_reduced_with_the_loss(
+def test_a_rank_above_the_slots_is_refused_with_the_number_and_how_to_reduce_it(
     layout: Layout, tmp_path: Path
 ) -> None:
     pairs = tiny.random_pairs(layout, 7)
     path = written(tmp_path / "wide.safetensors", layout, pairs, kohya_names)
-    with pytest.raises(EngineError, match=rf"rank: 7 at {len(pairs)} layers, but a slot holds 4.*--fit-rank"):
-        read_lora(path, layout, LAYERS)
-    lora = read_lora(path, layout, LAYERS, fit_rank=True)
-    assert lora.rank == 7 and set(lora.lost) == set(pairs)
+    told = rf"rank: 7 at {len(pairs)} layers, but a slot holds 4.*adapters fit '.*wide.*' --student turbo"
+    with pytest.raises(EngineError, match=told):
+        read_lora(path, layout, LAYERS, "turbo")
+
+
+def test_a_file_of_a_lower_rank_holds_the_nearest_change_and_its_loss_is_told(
+    layout: Layout, tmp_path: Path
+) -> None:
+    pairs = tiny.random_pairs(layout, 7)
+    text = {"lora_te_text_model_encoder_layers_0_mlp_fc1.lora_down.weight": torch.ones(2, 4)}
+    wide = written(tmp_path / "wide.safetensors", layout, pairs, kohya_names, tensors=text)
+    wide.with_suffix(".license.txt").write_text("CC0-1.0")
+    lost = reduce_lora(wide, layout, LAYERS, 4, tmp_path / "four.safetensors")
     site = layout.sites[4]
-    nearest, lost = reduced(pairs[site.name], 4)
-    whole = change(pairs[site.name])
-    u, s, v = np.linalg.svd(whole.reshape(len(whole), -1), full_matrices=False)
-    np.testing.assert_allclose(change(nearest).reshape(len(whole), -1), (u[:, :4] * s[:4]) @ v[:4], atol=1e-4)
-    assert lost == pytest.approx(np.linalg.norm(s[4:]) / np.linalg.norm(s), rel=1e-4)
-    assert lora.lost[site.name] == lost
+    whole = change(pairs[site.name]).reshape(site.outputs, -1)
+    u, s, v = np.linalg.svd(whole, full_matrices=False)
+    made = change(read_pairs(tmp_path / "four.safetensors", layout.sites, LAYERS)[site.name])
+    np.testing.assert_allclose(made.reshape(site.outputs, -1), (u[:, :4] * s[:4]) @ v[:4], atol=1e-4)
+    assert lost.keys() == pairs.keys()
+    assert lost[site.name] == pytest.approx(np.linalg.norm(s[4:]) / np.linalg.norm(s), rel=1e-4)
+    lora = read_lora(tmp_path / "four.safetensors", layout, LAYERS)
+    assert (lora.rank, lora.license, lora.text_layers) == (4, "CC0-1.0", 1)
+
+
+def test_layers_that_fit_already_are_written_as_they_are_with_their_alpha(
+    layout: Layout, tmp_path: Path
+) -> None:
+    pairs = tiny.random_pairs(layout, 3)
+    told = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 6.0, "unet.r": 3})}
+    path = written(tmp_path / "own.safetensors", layout, pairs, diffusers_names, metadata=told)
+    lost = reduce_lora(path, layout, LAYERS, 4, tmp_path / "four.safetensors")
+    assert set(lost.values()) == {0.0}
+    for name, pair in read_pairs(tmp_path / "four.safetensors", layout.sites, LAYERS).items():
+        np.testing.assert_allclose(change(pair), 2.0 * change(pairs[name]), rtol=1e-4, atol=1e-6)
 
 
 def test_all_that_does_not_fit_is_said_at_once(layout: Layout, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from vivant.engines.adapter import AdapterInfo  # noqa: E402
 from vivant.engines.card import Card, read_checked  # noqa: E402
 from vivant.engines.contract import PARTS, Engine, Precision, TensorSpec  # noqa: E402
 from vivant.engines.house import RANK, SLOTS, Widths  # noqa: E402
+from vivant.engines.kinds import load_student  # noqa: E402
 from vivant.engines.slots import CHANNELS  # noqa: E402
 from vivant.engines.student import Student  # noqa: E402
 from vivant.guardrails.envelope import Envelope  # noqa: E402
@@ -103,8 +104,8 @@ def students(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vivant.engines.adapter.SHIPPED", place / "nothing")
         with (
-            Student.load(folder, "onnxruntime", "float", (64, 64), 1, paths) as plain,
-            Student.load(folder, "onnxruntime", "int8", (64, 64), 1, paths) as quantized,
+            load_student(folder, "onnxruntime", "float", (64, 64), 1, paths) as plain,
+            load_student(folder, "onnxruntime", "int8", (64, 64), 1, paths) as quantized,
         ):
             yield plain, quantized
 
@@ -122,7 +123,7 @@ def test_a_checkpoint_becomes_a_folder_whose_files_are_those_of_its_card(folder:
 
 @pytest.mark.parametrize("precision", ["float", "int8"])
 def test_what_was_exported_loads_and_is_guarded(folder: Path, precision: Precision) -> None:
-    with Student.load(folder, "onnxruntime", precision, (96, 64), 1) as student:
+    with load_student(folder, "onnxruntime", precision, (96, 64), 1) as student:
         envelope = Envelope.load(*student.guard_file)
         frame = cv2.resize(pictures(8)["0"], (96, 64))
         latent = student.denoise(student.encode(frame), Controls(strength=0.25))
@@ -130,7 +131,7 @@ def test_what_was_exported_loads_and_is_guarded(folder: Path, precision: Precisi
 
 
 def test_the_guard_admits_what_it_was_fitted_to_and_holds_what_it_never_saw(folder: Path) -> None:
-    with Student.load(folder, "onnxruntime", "int8", (64, 64), 1) as student:
+    with load_student(folder, "onnxruntime", "int8", (64, 64), 1) as student:
         envelope = Envelope.load(*student.guard_file)
         frame = cv2.resize(pictures(8)["0"], (64, 64))
         near = envelope.distance2(student.denoise(student.encode(frame), Controls(strength=0.25)))
@@ -244,7 +245,7 @@ class Leaky:
 
 
 def test_a_decoder_that_sees_more_than_the_latent_is_found_out() -> None:
-    with Student.load("null", "null", "float", (64, 64), 1) as student:
+    with load_student("null", "null", "float", (64, 64), 1) as student:
         assert leak(student, pictures(64)) == 0
         engines = dict(student._engines)
         engines["decode"] = Leaky(engines["decode"], engines["encode"])  # type: ignore[assignment]
@@ -258,7 +259,7 @@ def test_a_decoder_that_sees_more_than_the_latent_is_found_out() -> None:
 
 @pytest.mark.parametrize("precision", ["float", "int8"])
 def test_the_shipped_student_paints_nothing_that_the_guard_has_not_judged(precision: Precision) -> None:
-    with Student.load("house", "onnxruntime", precision, (64, 64), 1) as student:
+    with load_student("house", "onnxruntime", precision, (64, 64), 1) as student:
         assert leak(student, pictures(64)) == 0
 
 
@@ -268,7 +269,7 @@ def test_the_shipped_int8_student_paints_as_the_float_one_does() -> None:
     controls = Controls(strength=0.25, styles={"ink": 1.0})
     made = []
     for precision in ("float", "int8"):
-        with Student.load("house", "onnxruntime", precision, (128, 128), 1) as student:  # type: ignore[arg-type]
+        with load_student("house", "onnxruntime", precision, (128, 128), 1) as student:  # type: ignore[arg-type]
             made.append(
                 student.decode(student.denoise(student.encode(frame), controls), planes, controls).copy()
             )

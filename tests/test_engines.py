@@ -14,6 +14,7 @@ from tiny_student import changed_student, entry, write_tiny_student
 from vivant.engines import registry
 from vivant.engines.card import Card
 from vivant.engines.contract import PARTS, EngineError, GraphSource
+from vivant.engines.kinds import load_student
 from vivant.engines.slots import CHANNELS
 from vivant.engines.specs import tensor_specs
 from vivant.engines.student import Student, find, shipped
@@ -269,7 +270,7 @@ def refresh(card):
 
 @pytest.fixture(scope="module")
 def null():
-    with Student.load("null", "null", "float", SIZE, 1) as student:
+    with load_student("null", "null", "float", SIZE, 1) as student:
         yield student
 
 
@@ -290,7 +291,7 @@ def painted(student, frame, controls):
 def test_a_student_paints_a_picture_of_its_size_on_every_backend(folders, frame, backend, kind):
     can_run(kind)
     controls = Controls(strength=0.5, steps=2, seed=3, styles={"ink": 1.0})
-    with Student.load(folders["tiny"], backend, kind, SIZE, 1) as student:
+    with load_student(folders["tiny"], backend, kind, SIZE, 1) as student:
         assert (student.size_px, student.backend, student.precision) == (SIZE, backend, kind)
         picture = painted(student, frame, controls)
         assert picture.shape == (SIZE[1], SIZE[0], 4) and picture.dtype == np.uint8
@@ -345,7 +346,7 @@ def test_one_step_mixes_code_and_noise_by_sigma(null, frame):
 def test_a_student_made_for_other_planes_is_refused(folders, tmp_path):
     folder = changed_student(folders["tiny"], tmp_path, lambda card: card.update(planes="images-20"))
     with pytest.raises(EngineError, match=r"planes 'images-20', but this version has 'blocks-112'"):
-        Student.load(folder, "onnxruntime", "float", SIZE, 1)
+        load_student(folder, "onnxruntime", "float", SIZE, 1)
 
 
 def test_the_guide_is_the_luma_of_the_frame(null, frame):
@@ -364,14 +365,14 @@ def test_frames_of_another_size_are_refused(null):
 @pytest.mark.parametrize("size_px", [(100, 64), (0, 64), (64, 31)])
 def test_a_size_the_student_cannot_paint_is_refused_with_the_next_one(size_px):
     with pytest.raises(EngineError, match=r"multiples of 32\. Next: \d+x\d+"):
-        Student.load("null", "null", "float", size_px, 1)
+        load_student("null", "null", "float", size_px, 1)
 
 
 def test_an_unknown_student_is_answered_with_the_near_one():
     with pytest.raises(EngineError, match=r"no student 'nul'.*Did you mean 'null'\?"):
         find("nul")
     with pytest.raises(EngineError, match="no student 'nul'"):
-        Student.load("nul", "null", "float", SIZE, 1)
+        load_student("nul", "null", "float", SIZE, 1)
 
 
 def test_a_precision_the_student_does_not_have_is_refused(folders, tmp_path):
@@ -380,7 +381,7 @@ def test_a_precision_the_student_does_not_have_is_refused(folders, tmp_path):
     )
     for backend in {"openvino", "onnxruntime"} & set(USABLE):
         with pytest.raises(EngineError, match="no int8 graph for encode; it has: float"):
-            Student.load(folder, backend, "int8", SIZE, 1)
+            load_student(folder, backend, "int8", SIZE, 1)
 
 
 def test_the_hash_follows_the_graphs(folders, tmp_path):

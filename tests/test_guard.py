@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vivant.engines.card import read_checked
+from vivant.engines.kinds import load_student
 from vivant.engines.student import Student
 from vivant.guardrails.envelope import Envelope, GuardFileError, read, write
 from vivant.guardrails.fit import FitError, fit_envelope, fit_statistics, plain_structures, shrunk_covariance
@@ -40,7 +41,7 @@ def scene(seed: int, size_px: tuple[int, int] = SIZE) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def student():
-    with Student.load("null", "null", "float", SIZE, 1) as loaded:
+    with load_student("null", "null", "float", SIZE, 1) as loaded:
         yield loaded
 
 
@@ -148,7 +149,7 @@ def test_a_malformed_latent_is_held_not_raised(guard, latent, wrong):
 
 @pytest.mark.parametrize("size_px", [(320, 320), (512, 384)])
 def test_the_statistics_are_of_one_length_at_every_size(size_px):
-    with Student.load("null", "null", "float", size_px, 1) as student:
+    with load_student("null", "null", "float", size_px, 1) as student:
         assert measure(latent_of(student, scene(1, size_px))).shape == (length(16),)
     assert channels_of(length(16)) == 16
 

@@ -28,6 +28,7 @@ from vivant.distill.moving import (
 )
 from vivant.distill.reel import write_film
 from vivant.distill.teachers import paint_with
+from vivant.engines.kinds import load_student
 from vivant.engines.student import Student
 from vivant.guardrails.guard import Guard
 from vivant.guardrails.sanity import Sanity
@@ -43,7 +44,7 @@ SHOW = {SMOOTH_ADDRESS: moving.SMOOTH, HOLD_ADDRESS: moving.HOLD}
 
 @pytest.fixture(scope="module")
 def null() -> Iterator[Student]:
-    with Student.load("null", "null", "float", (64, 64), 1) as student:
+    with load_student("null", "null", "float", (64, 64), 1) as student:
         yield student
 
 

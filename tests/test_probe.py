@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vivant.engines.student import Student
+from vivant.engines.kinds import load_student
 from vivant.guardrails.envelope import GuardFileError
 from vivant.guardrails.guard import Guard
 from vivant.guardrails.guard_file import GuardFile, write_guard_file
@@ -62,7 +62,7 @@ def fit(folders: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignor
     from vivant.guardrails.probe_fit import Plan, fit_probe
 
     out = tmp_path_factory.mktemp("fit") / "probe.npz"
-    with Student.load("null", "null", "float", SIZE, 1) as student:
+    with load_student("null", "null", "float", SIZE, 1) as student:
         found = fit_probe(
             student,
             read_folder(folders / "approved"),
@@ -248,7 +248,7 @@ def test_spoiled_latents_are_found_without_a_single_forbidden_picture(folders: P
     torch.set_num_threads(1)
     from vivant.guardrails.probe_fit import Plan, fit_probe
 
-    with Student.load("null", "null", "float", SIZE, 1) as student:
+    with load_student("null", "null", "float", SIZE, 1) as student:
         found = fit_probe(
             student,
             read_folder(folders / "approved"),

@@ -78,12 +78,12 @@ def test_a_usable_backend_says_so_when_imported(backend):
     ("name", "precision"), [("openvino", "half"), ("onnxruntime", "bf16"), ("torch", "int8")]
 )
 def test_a_precision_that_a_backend_would_replace_by_another_is_refused(name, precision):
-    from vivant.engines.student import Student
+    from vivant.engines.kinds import load_student
 
     with pytest.raises(EngineError, match=f"{name} does not run precision {precision}; it runs"):
         registry.check_precision(name, precision)
     if registry.look(name).usable:
         with pytest.raises(EngineError, match="does not run"):
-            Student.load("house", name, precision, (64, 64), 1)
+            load_student("house", name, precision, (64, 64), 1)
     for known in registry.BACKENDS[name].precisions:
         registry.check_precision(name, known)

@@ -8,8 +8,9 @@ import pytest
 from vivant.engines.adapter import SHIPPED as ADAPTERS
 from vivant.engines.adapter import read_adapter, wearable
 from vivant.engines.card import Card, read_checked
+from vivant.engines.kinds import load_student
 from vivant.engines.student import SHIPPED as STUDENTS
-from vivant.engines.student import Student, find
+from vivant.engines.student import find
 from vivant.runtime.frames import U8, Controls
 
 LARGEST_MB = 40
@@ -54,8 +55,8 @@ def test_int8_paints_as_float_does_in_every_style_and_adapter(
 
     structures = pictures(192)
     with (
-        Student.load("house", backend, "float", (192, 192), 1) as plain,
-        Student.load("house", backend, "int8", (192, 192), 1) as quantized,
+        load_student("house", backend, "float", (192, 192), 1) as plain,
+        load_student("house", backend, "int8", (192, 192), 1) as quantized,
     ):
         for style in plain.card.styles:
             controls = Controls(strength=STRENGTH, seed=SEED, styles={style: 1.0})

@@ -12,8 +12,9 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install 'vivant[to
 from vivant.engines.bench import moving_scene  # noqa: E402
 from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.field import PlaneField  # noqa: E402
+from vivant.engines.kinds import load_student  # noqa: E402
 from vivant.engines.on_device import HouseOnDevice, on_device  # noqa: E402
-from vivant.engines.student import Student, shipped  # noqa: E402
+from vivant.engines.student import shipped  # noqa: E402
 from vivant.guardrails.guard import Guard  # noqa: E402
 from vivant.runtime.frames import STAGES, Controls, Frame, Judgement, MonotonicClock  # noqa: E402
 from vivant.runtime.path import Path, Stopwatch, StudentChoice  # noqa: E402
@@ -31,7 +32,7 @@ SMOOTH, HOLD, CARRY = 0.5, 0.9, 1.0
 
 @pytest.fixture(scope="module")
 def student():
-    with Student.load("house", "torch", "float", SIZE, 1) as loaded:
+    with load_student("house", "torch", "float", SIZE, 1) as loaded:
         yield loaded
 
 
@@ -142,7 +143,7 @@ def test_what_moves_carries_its_strokes_along(student, whole):
 
 def test_a_student_whose_engines_lie_on_no_gpu_runs_stage_by_stage(student):
     assert on_device(student) is None
-    with Student.load("house", "onnxruntime", "float", SIZE, 1) as other:
+    with load_student("house", "onnxruntime", "float", SIZE, 1) as other:
         assert on_device(other) is None
 
 

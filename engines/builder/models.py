@@ -115,18 +115,16 @@ def guard(order: Order, making: Making) -> None:
     order.fit((Latent(code, None) for code in codes), making.folder / "guard.npz")
 
 
-def made_up_lora(card: Card, path: Path) -> Path | None:
-    """A LoRA file with random weights for every site of a diffusion student; None where it has no slots."""
+def made_up_lora(card: Card, path: Path, seed: int) -> Path:
+    """A LoRA file with random weights for every site of a diffusion student with slots."""
     from safetensors.numpy import save_file
 
-    assert card.diffusion is not None
-    if card.diffusion.adapters is None:
-        return None
-    save_file(_pairs(card.diffusion.adapters.layout), path)
+    assert card.diffusion is not None and card.diffusion.adapters is not None
+    save_file(_pairs(card.diffusion.adapters.layout, seed), path)
     return path
 
 
-def _pairs(layout: Layout, reach: float = 0.1, seed: int = 3) -> dict[str, F32]:
+def _pairs(layout: Layout, seed: int, reach: float = 0.1) -> dict[str, F32]:
     """By diffusers' names. Each changes what its layer gives by about `reach`."""
     rng = np.random.Generator(np.random.Philox(key=seed))
     found: dict[str, F32] = {}

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vivant.engines.adapter import ADAPTED, PREFIX, AdapterInfo
 from vivant.engines.card import Card
-from vivant.engines.contract import LoadedStudent, Part
+from vivant.engines.contract import EngineError, LoadedStudent
+from vivant.engines.diffusion.wishes import PROMPT_A
 from vivant.engines.field import PlaneField
-from vivant.engines.watched import Arrays, Watched
 from vivant.runtime.frames import F32, U8, Controls
+
+log = logging.getLogger(__name__)
 
 STRENGTHS = (0.25, 0.6)  # a usual one, and one that leaves the student much to invent
 SCALES = (0.25, 0.5, 1.0)  # of an adapter
-PLAIN = 4  # ways to paint where there are no styles: strengths, and one step or two
-MADE_UP = "held-out"  # the adapter that the builder makes up where a student has slots
+TOGETHER = 0.5  # the scale of each of two adapters
+PROMPTS = ("", "blue ink", "neon rain", "an old sailor, charcoal on grey paper")
+"""What a student of words is asked for: others than it was calibrated with."""
+MADE_UP = ("held-out", "held-out-too")  # the adapters that the builder makes up where a student has slots
 PLANES_SEED = 5
 NOISE_SEED = 7
 
@@ -34,26 +41,48 @@ class Wish:
 
 
 def wishes_of(student: LoadedStudent) -> list[Wish]:
-    """Every style alone, and every adapter at each of SCALES, at strengths in turn."""
+    """Every style alone, or every prompt; every adapter at each of SCALES, and two together. Strengths,
+    seeds, numbers of steps, styles and prompts take their turns."""
+    subjects = _styles(student) or _prompts(student)
     found: list[Wish] = []
 
-    def wish(name: str, styles: Mapping[str, float], adapters: Mapping[str, float]) -> None:
-        strength = STRENGTHS[len(found) % len(STRENGTHS)]
-        steps = 1 + len(found) // len(STRENGTHS) % 2 if student.card.diffusion else 1
+    def wish(name: str, subject: Mapping[str, Any], adapters: Mapping[str, float]) -> None:
+        count = len(found)
+        steps = 1 + count // len(STRENGTHS) % 2 if student.card.diffusion else 1
         controls = Controls(
-            strength=strength, steps=steps, seed=NOISE_SEED, styles=styles, adapters=adapters,
-            size_px=student.size_px,
+            strength=STRENGTHS[count % len(STRENGTHS)], steps=steps, seed=NOISE_SEED + count,
+            adapters=adapters, size_px=student.size_px, **subject,
         )  # fmt: skip
         found.append(Wish(name, controls))
 
-    styles: Sequence[str] = student.card.styles or ("",)
-    for style in styles:
-        for turn in range(1 if student.card.styles else PLAIN):
-            wish(style or f"plain {turn + 1}", {style: 1.0} if style else {}, {})
-    for index, adapter in enumerate(student.adapters):
-        style = styles[index % len(styles)]
+    for name, subject in subjects.items():
+        wish(name, subject, {})
+    turns = cycle(subjects.values())
+    for adapter in student.adapters:
         for scale in SCALES:
-            wish(f"{adapter} {scale:g}", {style: 1.0} if style else {}, {adapter: scale})
+            wish(f"{adapter} {scale:g}", next(turns), {adapter: scale})
+    slots, _ = student.card.slots or (0, 0)
+    last = list(student.adapters)[-2:]
+    if slots > 1 and len(last) > 1:
+        wish(" + ".join(last), next(turns), dict.fromkeys(last, TOGETHER))
+    return found
+
+
+def _styles(student: LoadedStudent) -> dict[str, dict[str, Any]]:
+    """What Controls are to hold for each style, by its name."""
+    return {style: {"styles": {style: 1.0}} for style in student.card.styles}
+
+
+def _prompts(student: LoadedStudent) -> dict[str, dict[str, Any]]:
+    """What Controls are to hold for each of PROMPTS that can be embedded here."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in PROMPTS:
+        try:
+            student.prepare(Controls(numbers={PROMPT_A: text}))
+        except EngineError as error:
+            log.warning("not verified with the prompt '%s': %s", text, error)
+            continue
+        found[text or "no words"] = {"numbers": {PROMPT_A: text}}
     return found
 
 
@@ -73,13 +102,6 @@ class Easel:
         if self._planes is not None and latent.guide is not None:
             planes = self._planes.update(latent.guide, student.dress(controls))
         return student.decode(latent, planes, controls)
-
-
-def runs_of(watched: Mapping[Part, Watched]) -> Iterator[tuple[Part, Arrays, Arrays]]:
-    """What each graph was given and made since this was asked last."""
-    for part, engine in watched.items():
-        for given, made in engine.take():
-            yield part, given, made
 
 
 def fitted(frame: U8, size_px: tuple[int, int]) -> U8:
@@ -104,11 +126,10 @@ def digest(frames: Sequence[U8]) -> str:
     return found.hexdigest()
 
 
-def made_up_adapter(card: Card, path: Path, seed: int = 3) -> Path | None:
-    """A LoRA file with random weights for every site of a house student, of a weight that changes pictures;
-    None where it has no slots."""
-    if card.adapters is None:
-        return None
+def made_up_adapter(card: Card, path: Path, seed: int) -> Path:
+    """A LoRA file with random weights for every site of a house student with slots, called as the file, of a
+    weight that changes pictures."""
+    assert card.adapters is not None
     rng = np.random.Generator(np.random.Philox(key=seed))
     rank = card.adapters.rank
     tensors: dict[str, F32] = {}
@@ -119,7 +140,7 @@ def made_up_adapter(card: Card, path: Path, seed: int = 3) -> Path | None:
                 drawn = rng.standard_normal(shape, dtype=np.float32) * (0.4 / max(shape)) ** 0.5
                 tensors[f"{PREFIX}{part}.{site}.lora_{letter}.weight"] = drawn
     info = AdapterInfo(
-        name=MADE_UP,
+        name=path.stem,
         summary="random weights, to verify slots with",
         student=card.name,
         alpha=float(rank),

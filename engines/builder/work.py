@@ -29,7 +29,7 @@ from vivant.engines.builder.int8 import (
 from vivant.engines.builder.layers import FEW, MANY, Scale, costs, to_keep
 from vivant.engines.builder.order import Order
 from vivant.engines.builder.step import Making
-from vivant.engines.builder.trial import Easel, runs_of, wishes_of
+from vivant.engines.builder.trial import Easel, wishes_of
 from vivant.engines.builder.verify import Tried, float_student, held_against_float, worst_layers
 from vivant.engines.card import Card
 from vivant.engines.contract import GraphSource, Kind, Part, Precision
@@ -61,7 +61,7 @@ def samples(frames: Sequence[U8], sizes_px: Sequence[Size], threads: int, making
             for done, index in enumerate(mine):
                 wish = wishes[index % len(wishes)]
                 easel.paint(frames[index % len(frames)], wish.controls)
-                for part, given, _ in runs_of(sight.watched):
+                for part, given, _ in sight.take():
                     files[part].add(wish.name, given)
                 making.share((turn + (done + 1) / len(mine)) / len(sizes_px))
     for one in files.values():

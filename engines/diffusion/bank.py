@@ -120,6 +120,13 @@ def reduced(pair: Pair, rank: int) -> tuple[Pair, float]:
     return Pair(down.astype(np.float32).reshape(shape), up.astype(np.float32)), lost
 
 
+def padded(pair: Pair, rank: int) -> Pair:
+    """The same change at a rank that is no lower, by rows of zeros."""
+    more = rank - pair.rank
+    down = np.concatenate([pair.down, np.zeros((more, *pair.down.shape[1:]), np.float32)])
+    return Pair(down, np.concatenate([pair.up, np.zeros((len(pair.up), more), np.float32)], 1))
+
+
 def change(pair: Pair) -> F32:
     """What a pair adds to a weight, (outputs, inputs, kh, kw)."""
     flat = pair.up @ pair.down.reshape(pair.rank, -1)

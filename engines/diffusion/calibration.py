@@ -7,16 +7,14 @@ adapters at several scales, take their turn; everything is drawn from seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
 from vivant.engines.card import Card
-from vivant.engines.contract import Engine, Part, TensorSpec
 from vivant.engines.diffusion.bank import Layout, Pair
 from vivant.engines.diffusion.embeddings import facts_of
 from vivant.engines.diffusion.lora import Lora
@@ -25,7 +23,8 @@ from vivant.engines.diffusion.student import MOST_STEPS, DiffusionStudent
 from vivant.engines.diffusion.wardrobe import Wardrobe
 from vivant.engines.diffusion.wishes import FEEDBACK, PROMPT_A
 from vivant.engines.loading import load_engines
-from vivant.runtime.frames import U8, Array, Controls, Latent
+from vivant.engines.watched import Arrays, Sight
+from vivant.runtime.frames import U8, Controls, Latent
 
 SAMPLES: Final = 24  # runs of each graph that ranges are taken from
 LATENTS: Final = 180  # a code of four channels has 29 statistics; a guard wants four times as many latents
@@ -38,42 +37,9 @@ SEED: Final = 11
 class Calibration:
     """Inputs by graph and run, with their group (int8.write_int8), and finished latents."""
 
-    samples: dict[str, list[dict[str, Array]]] = field(default_factory=dict)
+    samples: dict[str, list[Arrays]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
     latents: list[Latent] = field(default_factory=list)
-
-
-class Listening:
-    """An engine that remembers what it is given, while it is listened to."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.inputs: tuple[TensorSpec, ...] = engine.inputs
-        self.outputs: tuple[TensorSpec, ...] = engine.outputs
-        self.ran_precision = engine.ran_precision
-        self.heard: list[dict[str, Array]] | None = None
-        self._last: dict[str, Array] = {}  # adapters take a hundred megabytes and hardly change: kept once
-
-    def run(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
-        if self.heard is not None:
-            before = self._last
-            self._last = {
-                name: before[name] if np.array_equal(before.get(name, ()), array) else array.copy()
-                for name, array in inputs.items()
-            }
-            self.heard.append(self._last)
-        self._engine.run(inputs, outputs)
-
-    def close(self) -> None:
-        self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def collect(
@@ -88,12 +54,8 @@ def collect(
     """Paint `frames` (all of one size) in turn until there are `latents`, the first ones listened to."""
     facts = facts_of(card)
     height, width = frames[0].shape[:2]
-    engines = {
-        part: Listening(engine)
-        for part, engine in load_engines(
-            folder, card, "onnxruntime", "float", (width, height), threads
-        ).items()
-    }
+    sight = Sight()
+    engines = load_engines(folder, card, "onnxruntime", "float", (width, height), threads, sight.through)
     loras = {} if facts.adapters is None else {"random": random_lora(facts.adapters.layout)}
     desk = Numbered(prompts)
     found = Calibration({part: [] for part in engines}, {part: [] for part in engines})
@@ -110,24 +72,22 @@ def collect(
                 adapters={"random": scale},
                 numbers={PROMPT_A: str(index % len(prompts)), FEEDBACK: 0.0},
             )
-            for engine in engines.values():
-                engine.heard = [] if index < SAMPLES else None
             latent = student.denoise(student.encode(frames[index % len(frames)]), controls)
             if index < SAMPLES:
                 student.decode(latent, None, controls)
-                _keep(found, engines, f"{scale:g}")
+                _keep(found, sight, f"{scale:g}")
+            sight.take()
             found.latents.append(Latent(latent.code.copy(), None))
             progress((index + 1) / latents)
     return found
 
 
-def _keep(found: Calibration, engines: Mapping[Part, Listening], worn: str) -> None:
+def _keep(found: Calibration, sight: Sight, worn: str) -> None:
     """One group for each way that adapters are worn and each octave of sigma."""
-    for part, engine in engines.items():
-        for heard in engine.heard or ():
-            level = round(math.log2(float(heard["sigma"][0, 0]))) if "sigma" in heard else 0
-            found.samples[part].append(heard)
-            found.groups[part].append(f"{level} {worn}" if "sigma" in heard else "")
+    for part, given, _ in sight.take():
+        level = round(math.log2(float(given["sigma"][0, 0]))) if "sigma" in given else 0
+        found.samples[part].append(given)
+        found.groups[part].append(f"{level} {worn}" if "sigma" in given else "")
 
 
 def random_lora(layout: Layout, seed: int = SEED) -> Lora:
@@ -142,7 +102,7 @@ def random_lora(layout: Layout, seed: int = SEED) -> Lora:
         )
         for site in layout.sites
     }
-    return Lora("random", layout.pack(pairs), layout.rank, {}, 0, "")
+    return Lora("random", layout.pack(pairs), layout.rank, 0, "")
 
 
 class Numbered:

@@ -53,40 +53,36 @@ _TEXT = re.compile(r"^(?:text_encoder(?P<diffusers>_\d)?\.|lora_te(?P<kohya>\d)?
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """A checked file. `row` (width,) is what a slot takes; `lost` the share of each layer's change that
-    fitting its rank cost, by site; `text_layers` how many layers of text encoders it has: those change the
-    prompt, not the engine (prompts). `hash` is the sha256 of the file."""
+    """A checked file. `row` (width,) is what a slot takes; `text_layers` how many layers of text encoders it
+    has: those change the prompt, not the engine (prompts). `hash` is the sha256 of the file."""
 
     name: str
     row: F32
     rank: int
-    lost: Mapping[str, float]
     text_layers: int
     hash: str
     license: str = ""
 
 
-def read_lora(path: Path, layout: Layout, layers_per_block: int | None = 2, fit_rank: bool = False) -> Lora:
-    """The adapter in `path`, packed for a student's slots. `fit_rank` reduces what is above the slots' rank
-    and says the loss; without it such a file is refused. `layers_per_block` is the UNet's, for kohya's SDXL
-    names; None where it differs by block. Raises EngineError with every reason it cannot be used."""
+def read_lora(path: Path, layout: Layout, layers_per_block: int | None = 2, student: str = "STUDENT") -> Lora:
+    """The adapter in `path`, packed for the slots of the student called `student`. `layers_per_block` is the
+    UNet's, for kohya's SDXL names; None where it differs by block. Raises EngineError with every reason it
+    cannot be used; for a rank above the slots' with what reducing it would cost (lora_fit)."""
     pairs, text_layers, problems = _read(path, layout.sites, layers_per_block)
     rank = max((pair.rank for pair in pairs.values()), default=0)
-    lost: dict[str, float] = {}
-    for name, pair in list(pairs.items()):
-        if pair.rank > layout.rank:
-            pairs[name], lost[name] = reduced(pair, layout.rank)
-    if lost and not fit_rank:
+    above = [pair for pair in pairs.values() if pair.rank > layout.rank]
+    if above:
+        most = max(reduced(pair, layout.rank)[1] for pair in above)
         problems.append(
-            f"  rank: {rank} at {len(lost)} layers, but a slot holds {layout.rank}; reducing it would lose "
-            f"up to {max(lost.values()):.0%} of a layer's change (--fit-rank)"
+            f"  rank: {rank} at {len(above)} layers, but a slot holds {layout.rank}; up to {most:.0%} of a "
+            f"layer's change would be lost at that. Run: vivant adapters fit '{path}' --student {student}"
         )
     _refuse(path, problems)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     row = layout.pack(pairs)
     if float(np.abs(row).max(initial=0.0)) > LARGEST:
         _refuse(path, [f"  it holds values above {LARGEST:g}, which no training leaves behind"])
-    return Lora(path.stem, row, rank, lost, text_layers, digest, license_of(path, metadata_of(path)))
+    return Lora(path.stem, row, rank, text_layers, digest, license_of(path, metadata_of(path)))
 
 
 def read_pairs(path: Path, sites: Sequence[Site], layers_per_block: int | None = 2) -> dict[str, Pair]:
@@ -94,6 +90,11 @@ def read_pairs(path: Path, sites: Sequence[Site], layers_per_block: int | None =
     pairs, _, problems = _read(path, sites, layers_per_block)
     _refuse(path, problems)
     return pairs
+
+
+def is_text(key: str) -> bool:
+    """Whether a tensor's name is of a text encoder's layer."""
+    return _TEXT.match(key.removeprefix("base_model.model.")) is not None
 
 
 def read_text_pairs(path: Path, sites: Sequence[Site], encoder: int = 0) -> dict[str, Pair]:
@@ -200,7 +201,7 @@ def _sorted(
         reason = next((why for start, why in _REFUSED.items() if what.startswith(start)), None)
         if reason is not None:
             strange[reason] = strange.get(reason, 0) + 1
-        elif _TEXT.match(layer.removeprefix("base_model.model.")):
+        elif is_text(layer):
             text.add(layer)
         else:
             site = known.get(flat(layer))

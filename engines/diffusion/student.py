@@ -20,15 +20,17 @@ from vivant.engines.diffusion.embeddings import (
     prompt_store,
 )
 from vivant.engines.diffusion.facts import Facts
+from vivant.engines.diffusion.lora_fit import reduce_lora
 from vivant.engines.diffusion.noise import SeededNoise
 from vivant.engines.diffusion.prompts import Prompt
 from vivant.engines.diffusion.steady import Likeness, remembered
 from vivant.engines.diffusion.steps import ADVANCE, FRESH, Step, img2img, most_steps, schedule, stream
-from vivant.engines.diffusion.wardrobe import Wardrobe, names_of, read_loras, read_one
+from vivant.engines.diffusion.wardrobe import Wardrobe, layout_of, names_of, read_loras, read_one
 from vivant.engines.diffusion.wiring import guidance_embedding, size_ids
 from vivant.engines.diffusion.wishes import Wishes, wishes_of
 from vivant.engines.loading import buffers, load_engines
 from vivant.engines.walk import Wish, diffusion_walk
+from vivant.engines.watched import Through, as_loaded
 from vivant.runtime.frames import EMPTY, F32, U8, Array, Controls, Latent
 
 EDGES = (100, 200)  # Canny's thresholds, as ControlNets for edges were trained with
@@ -337,12 +339,13 @@ def load(
     size_px: tuple[int, int],
     threads: int,
     adapters: Iterable[Path],
+    through: Through = as_loaded,
 ) -> DiffusionStudent:
     """As vivant.engines.kinds.load_student."""
     facts = facts_of(card)
     loras = read_loras(facts, card.name, adapters)
     nothing = embedding_of_nothing(folder, card)
-    engines = load_engines(folder, card, backend, precision, size_px, threads)
+    engines = load_engines(folder, card, backend, precision, size_px, threads, through)
     desk = PromptDesk(facts.prompt.encoders, opening(folder, facts), prompt_store(), nothing)
     student = DiffusionStudent(
         card, folder, backend, precision, engines, desk, nothing, Wardrobe(facts, loras)
@@ -364,3 +367,9 @@ def inspect(card: Card, path: Path) -> tuple[str, Wearable]:
     """As vivant.engines.kinds.StudentKind."""
     name, lora = read_one(facts_of(card), card.name, path)
     return name, Wearable(path, f"from {path.name}", False, lora.rank, lora.license)
+
+
+def reduce_adapter(card: Card, path: Path, rank: int, out: Path) -> Mapping[str, float]:
+    """As vivant.engines.kinds.StudentKind."""
+    facts = facts_of(card)
+    return reduce_lora(path, layout_of(facts, card.name, path), facts.layers, rank, out)

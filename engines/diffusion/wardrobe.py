@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from vivant.engines.contract import EngineError
-from vivant.engines.diffusion.bank import Bank, Hooks
+from vivant.engines.diffusion.bank import Bank, Hooks, Layout
 from vivant.engines.diffusion.facts import Facts
 from vivant.engines.diffusion.lora import Lora, read_lora
 from vivant.engines.hangers import Hangers
@@ -36,12 +36,17 @@ def read_loras(facts: Facts, name: str, files: Iterable[Path]) -> dict[str, Lora
     return {key: read_one(facts, name, path)[1] for key, path in names_of(files).items()}
 
 
+def layout_of(facts: Facts, name: str, path: Path) -> Layout:
+    """The slots that a file is meant for. Raises EngineError for the student `name` without any."""
+    if facts.adapters is None:
+        raise EngineError(f"{path}: student {name} takes no adapters. Build it with --adapter-slots 1")
+    return facts.adapters.layout
+
+
 def read_one(facts: Facts, name: str, path: Path) -> tuple[str, Lora]:
     """The adapter in `path` and its name, as read_loras."""
     key = next(iter(names_of([path])))
-    if facts.adapters is None:
-        raise EngineError(f"{path}: student {name} takes no adapters. Build it with --adapter-slots 1")
-    lora = read_lora(path, facts.adapters.layout, facts.layers)
+    lora = read_lora(path, layout_of(facts, name, path), facts.layers, name)
     if lora.text_layers:
         LOG.warning(
             "%s changes %d layers of text encoders too, which a slot cannot: prompts stay as they are",

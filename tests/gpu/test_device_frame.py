@@ -18,8 +18,8 @@ from test_whole import SIZE, Stepwise, apart  # noqa: E402
 from vivant.engines.bench import moving_scene  # noqa: E402
 from vivant.engines.contract import EngineError  # noqa: E402
 from vivant.engines.device_graph import Order, StageGraph  # noqa: E402
+from vivant.engines.kinds import load_student  # noqa: E402
 from vivant.engines.on_device import on_device  # noqa: E402
-from vivant.engines.student import Student  # noqa: E402
 from vivant.guardrails.device import DeviceGuard  # noqa: E402
 from vivant.runtime.frames import Controls, Judgement  # noqa: E402
 from vivant.runtime.whole import WholeFrame  # noqa: E402
@@ -29,7 +29,7 @@ MOSAIC = Controls(strength=0.3, seed=5, styles={"mosaic": 1.0})
 
 
 def house(precision):
-    return Student.load("house", "torch", precision, SIZE, 1)
+    return load_student("house", "torch", precision, SIZE, 1)
 
 
 def whole_of(student):
