@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from vivant.engines.card import CardFile
 from vivant.engines.contract import EngineError, GraphSource
 from vivant.engines.manifest import Manifest, is_staged, keep, recall, relatives
 
@@ -68,17 +69,16 @@ def kept_or_compiled(engine: Unbuilt) -> bytes:
 
 def manifest_of(
     source: GraphSource,
+    file: CardFile,
     shapes: dict[str, tuple[int, ...]],
     backend: str,
     version: str,
     device: str,
-    threads: int,
-    rounded: bool = False,
+    threads: int = 0,
+    rewrite: str = "",
 ) -> Manifest:
-    """The manifest of one part of a student compiled for a CPU. Raises EngineError when the student has no
-    such graph."""
-    file = source.card.graph(source.part, source.precision, rounded)
-    adapters = source.card.adapters
+    """What an engine of one part of a student is made from: the graph in `file`, and as Manifest has it."""
+    slots, rank = source.card.slots or (0, 0)
     return Manifest(
         student=source.card.name,
         part=source.part,
@@ -86,12 +86,13 @@ def manifest_of(
         model_sha256=file.whole,
         calibration_sha256=file.whole if source.precision == "int8" else "",
         shapes=shapes,
-        adapter_slots=adapters.slots if adapters else 0,
-        adapter_rank=adapters.rank if adapters else 0,
+        adapter_slots=slots,
+        adapter_rank=rank,
         backend=backend,
         backend_version=version,
         device=device,
         threads=threads,
+        rewrite=rewrite,
     )
 
 

@@ -56,13 +56,13 @@ def load(source: GraphSource, size_px: tuple[int, int], threads: int) -> Onnxrun
 def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> list[Unbuilt]:
     """An engine for each size: the graph as onnxruntime's own optimiser leaves it for this processor. Raises
     EngineError."""
-
     refuse_gpu_wishes("onnxruntime", machine)
+    file = source.card.graph(source.part, source.precision, rounded=True)
     made = []
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        manifest = manifest_of(source, shapes, "onnxruntime", *here(), 0, rounded=True)
+        manifest = manifest_of(source, file, shapes, "onnxruntime", *here())
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs)))
     return made
 

@@ -58,11 +58,12 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     if source.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise EngineError("this processor has no bfloat16 arithmetic. Ask for precision int8 or float.")
     refuse_gpu_wishes("openvino", machine)
+    file = source.card.graph(source.part, source.precision)
     made = []
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        manifest = manifest_of(source, shapes, "openvino", *here(), machine.threads)
+        manifest = manifest_of(source, file, shapes, "openvino", *here(), machine.threads)
         settings = _settings(machine.threads, source.precision)
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs, settings)))
     return made

@@ -18,7 +18,7 @@ from vivant.engines.manifest import keep, kept_folder, write_atomically
 from vivant.engines.specs import Specs, check_names, tensor_specs
 from vivant.engines.tensorrt_backend import available, logger
 from vivant.engines.tensorrt_graph import prepared
-from vivant.engines.tensorrt_plans import AMPERE_PLUS, Size, graph_file, manifest_of
+from vivant.engines.tensorrt_plans import AMPERE_PLUS, Size, graph_file, plan_manifest
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     def make(share: Share) -> bytes:
         return compiled(source, sizes_px, machine.compatibility, report=lambda progress: share(progress.done))
 
-    return [Unbuilt(manifest_of(source, sizes_px, device, found.version), tuple(sizes_px), make)]
+    return [Unbuilt(plan_manifest(source, sizes_px, device, found.version), tuple(sizes_px), make)]
 
 
 def compiled(

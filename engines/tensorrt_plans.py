@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from vivant.engines import tensorrt_graph
+from vivant.engines.buildable import manifest_of
 from vivant.engines.card import CardFile
 from vivant.engines.contract import EngineError, GraphSource
 from vivant.engines.cuda import Gpu
@@ -40,28 +41,13 @@ def graph_file(source: GraphSource) -> CardFile:
     )
 
 
-def manifest_of(source: GraphSource, sizes_px: Sequence[Size], device: str, version: str) -> Manifest:
+def plan_manifest(source: GraphSource, sizes_px: Sequence[Size], device: str, version: str) -> Manifest:
     """What an engine with one profile for each size, in this order, must have been made from."""
-    file = graph_file(source)
     shapes: dict[str, tuple[int, ...]] = {}
     for width, height in sizes_px:
         for side in tensor_specs(source.card, source.part, (width, height)):
             shapes |= {f"{spec.name}@{width}x{height}": spec.shape for spec in side}
-    return Manifest(
-        student=source.card.name,
-        part=source.part,
-        precision=source.precision,
-        model_sha256=file.whole,
-        calibration_sha256=file.whole if source.precision == "int8" else "",
-        shapes=shapes,
-        adapter_slots=source.card.adapters.slots if source.card.adapters else 0,
-        adapter_rank=source.card.adapters.rank if source.card.adapters else 0,
-        backend="tensorrt",
-        backend_version=version,
-        device=device,
-        threads=0,
-        rewrite=rewriting(),
-    )
+    return manifest_of(source, graph_file(source), shapes, "tensorrt", version, device, rewrite=rewriting())
 
 
 @cache
@@ -79,7 +65,7 @@ def find_plan(source: GraphSource, size_px: Size, here: Gpu, version: str) -> tu
     for folder, kept, sizes in _kept(source):
         if size_px not in sizes:
             continue
-        differences = [manifest_of(source, sizes, device, version).differences(kept) for device in devices]
+        differences = [plan_manifest(source, sizes, device, version).differences(kept) for device in devices]
         if [] in differences:
             return _plan(source, size_px, folder, kept), sizes.index(size_px)
         found = min(differences, key=len)

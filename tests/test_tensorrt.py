@@ -568,7 +568,7 @@ def test_a_graph_that_cannot_be_prepared_is_explained(folder):
 
 
 def test_a_manifest_tells_sizes_and_shapes_of_each_profile(folder):
-    made = tensorrt_plans.manifest_of(source_of(folder), SIZES, "a GPU", "11.4.0.106")
+    made = tensorrt_plans.plan_manifest(source_of(folder), SIZES, "a GPU", "11.4.0.106")
     again = json.loads(made.model_dump_json())
     assert again["shapes"]["code@96x64"] == [1, 16, 8, 12]
     assert tensorrt_plans._sizes(made) == SIZES
