@@ -61,7 +61,8 @@ LARGEST_NUMBER: Final = 2**63  # OSC's `h`; what is beyond is nobody's value, an
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One thing that can change. `minimum` and `maximum`, in `unit`, bound a float and an int, and `maximum`
-    the characters of a text; `choices` are the names of a choice."""
+    the characters of a text; `choices` are the names of a choice. With `acts` a value is an action as well:
+    it is heard each time that it is set, also where it stays as it was."""
 
     address: str
     kind: Kind
@@ -72,6 +73,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     unit: str = ""
     read_only: bool = False
+    acts: bool = False
 
     @property
     def numbered(self) -> bool:

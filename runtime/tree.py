@@ -130,25 +130,38 @@ class Tree:
         return self.words.problem(str(value))
 
     def set(
-        self, address: str, args: Sequence[object], now_ns: int, source: str, fade_s: float | None = None
+        self,
+        address: str,
+        args: Sequence[object],
+        now_ns: int,
+        source: str,
+        fade_s: float | None = None,
+        curve: str | None = None,
     ) -> Outcome:
         """Take one message of a door. Never raises: what cannot be taken is refused, counted and ignored.
 
         `source` names the door ("osc", "keys"), for the counters. With `fade_s` a float goes to its value
-        over so long, and so does what stands for several of them; other kinds are there at once.
+        over so long, and so does what stands for several of them; other kinds are there at once. `curve` is
+        one of CURVES (None: the parameter's own). `now_ns` is when the fade begins.
         """
         outcome = self.check(address, args)
         self._counts[source, outcome.reason or outcome.verb] += 1
         if outcome.reason == "denied" and self.denied is not None:
             self.denied(address, str(args[0]), source, self._denial(self._doors[address][0], args[0]))
         if outcome.taken:
-            self._take(self._doors[address][0], outcome.value, now_ns, source, fade_s)
+            self._take(self._doors[address][0], outcome.value, now_ns, source, fade_s, curve)
             if self.heard is not None:
                 self.heard(address, outcome.value, source)
         return outcome
 
     def _take(
-        self, parameter: Parameter, value: Value, now_ns: int, source: str, fade_s: float | None
+        self,
+        parameter: Parameter,
+        value: Value,
+        now_ns: int,
+        source: str,
+        fade_s: float | None,
+        curve: str | None,
     ) -> None:
         if parameter.kind == "action":
             if value:
@@ -165,25 +178,31 @@ class Tree:
         if worn and fade_s is None:
             fade_s = float(self._values.get(ADAPTERS_FADE_S, 0.0)) or None
         if fade_s is not None and parameter.kind == "float":
-            begin, curve = float(self._values[parameter.address]), self._curve if worn else SMOOTH
-            self._fades[parameter.address] = Fade(begin, float(value), now_ns, round(fade_s * 1e9), curve)
+            begin, way = float(self._values[parameter.address]), curve or (self._curve if worn else SMOOTH)
+            self._fades[parameter.address] = Fade(begin, float(value), now_ns, round(fade_s * 1e9), way)
             self.tick(now_ns)
             return
         self._store(parameter.address, value)
+        if parameter.acts:
+            self._actions.append(Action(parameter.address, now_ns, source))
         if parameter.address == CHOOSE:
-            self._choose(str(value), now_ns, fade_s)
+            self._choose(str(value), now_ns, fade_s, curve)
         if parameter.address == PROMPT:
             self._go_to(str(value), now_ns, fade_s)
 
-    def _choose(self, chosen: str, now_ns: int, fade_s: float | None) -> None:
+    def _choose(self, chosen: str, now_ns: int, fade_s: float | None, curve: str | None) -> None:
         duration_ns = round((float(self._values[FADE_S]) if fade_s is None else fade_s) * 1e9)
+        for address, end in self.weights_of(chosen).items():
+            way = curve or (self._curve if address in self._media else SMOOTH)
+            self._fades[address] = Fade(float(self._values[address]), end, now_ns, duration_ns, way)
+        self.tick(now_ns)
+
+    def weights_of(self, chosen: str) -> dict[str, float]:
+        """Where choosing a style or a medium alone sends weights and scales, by address."""
         goals = {address: float(address == ADAPTER + chosen) for address in self._media}
         if chosen in self._styles:  # an adapter stands in for the styles, which stay as they are beneath it
             goals |= {STYLE + name: float(name == chosen) for name in self._styles}
-        for address, end in goals.items():
-            curve = self._curve if address in self._media else SMOOTH
-            self._fades[address] = Fade(float(self._values[address]), end, now_ns, duration_ns, curve)
-        self.tick(now_ns)
+        return goals
 
     @property
     def _curve(self) -> str:
@@ -254,6 +273,11 @@ class Tree:
     def value(self, address: str) -> Value:
         """The value in force at `address`; KeyError for actions, status and what is unknown."""
         return self._values[address]
+
+    def goal(self, address: str) -> Value:
+        """Where the value at `address` is going, or the value where it stands still; KeyError as `value`."""
+        fade = self._fades.get(address)
+        return self._values[address] if fade is None else fade.end
 
     def values(self) -> Mapping[str, Value]:
         """A snapshot of every value by address."""

@@ -401,3 +401,25 @@ def test_every_curve_rises_from_0_to_1_and_stays_there(curve: str) -> None:
     seen = [Fade(0.0, 1.0, 0, 100, curve).at(now_ns) for now_ns in range(-20, 140, 5)]
     assert seen[0] == 0.0 and seen[-1] == 1.0 and seen == sorted(seen)
     assert CURVES[curve](-1.0) == 0.0 and CURVES[curve](2.0) == pytest.approx(1.0)
+
+
+def test_a_value_that_acts_is_heard_each_time_it_is_set() -> None:
+    goto = Parameter("/vivant/cues/goto", "choice", "", "start", choices=("start", "a"), acts=True)
+    tree = Tree((*parameters_for(), goto))
+    tree.set(goto.address, ("a",), 1, "osc")
+    tree.set(goto.address, ("a",), 2, "keys")
+    tree.set(goto.address, ("b",), 3, "keys")
+    assert [(fired.stamp_ns, fired.source) for fired in tree.actions("/vivant/cues/")] == [
+        (1, "osc"),
+        (2, "keys"),
+    ]
+    assert tree.value(goto.address) == "a"
+
+
+def test_a_fade_takes_the_curve_that_is_asked_for_and_its_goal_is_known_on_the_way(tree: Tree) -> None:
+    tree.set(EXPOSURE, (1.0,), 0, "cues", 4.0, "linear")
+    tree.set(CHOOSE, ("ink",), 0, "cues", 4.0, "linear")
+    tree.tick(SECOND_NS)
+    assert (tree.value(EXPOSURE), tree.value(INK), tree.value(OIL)) == (0.25, 0.25, 0.75)
+    assert (tree.goal(EXPOSURE), tree.goal(INK), tree.goal(STRENGTH)) == (1.0, 1.0, 0.25)
+    assert tree.weights_of("ink") == {f"/vivant/style/{name}": float(name == "ink") for name in HOUSE_STYLES}
