@@ -382,6 +382,8 @@ def _status() -> tuple[Parameter, ...]:
         duration("intensity", "how much people have been doing lately, from 0 to 1", ""),
         count("triggered", "times that triggers fired"),
         count("fallback", "which of the scene's fallbacks the guard has brought about; 0 is none"),
+        count("critic", "1 while the critic holds"),
+        duration("critic_ms", "from a picture to the critic's word on it, recent p95"),
         count("adapters", "adapters of the scene's own that can be worn"),
         count("adapters_refused", "adapters that were refused or quarantined"),
         count("refused", "messages refused at the doors"),

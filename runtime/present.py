@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from vivant.runtime.adapters.live import LiveAdapters
 from vivant.runtime.canvas import Canvas, Look
+from vivant.runtime.critic import Criticism
 from vivant.runtime.cycle import Cycle
 from vivant.runtime.doors import Doors
 from vivant.runtime.exchange import (
@@ -84,6 +85,7 @@ class Company:
     ladder: Ladder | None = None
     recorder: Recorder | None = None
     moments: Moments | None = None
+    critic: Criticism | None = None
 
 
 class Present:
@@ -159,6 +161,7 @@ class Present:
             fresh = self._take()
         redrawn = self._draw(fresh)
         self._swap(redrawn, fresh)
+        self._canvas.settle()
         self._climb(self._clock.now_ns())
         beside.doors.feed(self._tree, self.status, self._clock.now_ns())
 
@@ -184,6 +187,8 @@ class Present:
             self.meters.refused += 1
             LOG.warning("what the render process sent is not a picture, so it is held: %s", error)
             return None
+        if self._with.critic is not None:
+            picture = self._with.critic.judged(picture, self._clock.now_ns())
         if picture is None:
             return None
         self.meters.took(picture)
@@ -349,6 +354,7 @@ class Present:
             "intensity": self._with.signals.intensity.value,
             "triggered": 0 if self._with.triggers is None else self._with.triggers.firings,
             "fallback": 0 if self._with.fallbacks is None else self._with.fallbacks.reached,
+            **({} if self._with.critic is None else self._with.critic.status()),
             "adapters": 0 if self._with.adapters is None else len(self._with.adapters.worn),
             "adapters_refused": 0 if self._with.adapters is None else self._with.adapters.failed,
             "refused": self._with.doors.refused,

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,6 +20,8 @@ from vivant.runtime.adapters.live import LiveAdapters, opening
 from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.audit import Audit, audit_folder
 from vivant.runtime.canvas import Canvas
+from vivant.runtime.critic import Criticism
+from vivant.runtime.criticism import CriticProcess
 from vivant.runtime.doors import Door, Doors
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.fallbacks import Fallbacks
@@ -114,7 +117,10 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             open_parts.callback(close)
         process.start()
         open_parts.callback(process.stop)
+        looking = critic_of(scene, context, clock, open_parts)
         hello = process.wait_until_ready()
+        if looking is not None:
+            looking.wait_until_ready()
         process.job = replace(job, sense=hello.facts["input"], checked=True)
         surface = open_surface(scene, wishes.headless, clock)
         open_parts.callback(surface.close)
@@ -153,6 +159,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
                 recorder,
                 moments,
+                critic := criticism_of(scene, looking),
             ),
         )
         stop.install()
@@ -167,6 +174,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             witness.end(present.meters.frames())
         report = assemble(scene, surface, process, present, recorder, asked) | doors.counts()
         report["sources"] = signals.counts()
+        report["critic"] = None if critic is None else critic.counts()
         report["live_adapters"] = None if adapters is None else adapters.counts()
         report["audit"] = None if audit is None else {"folder": str(audit.folder)} | audit.counts()
     if wishes.sheet is not None and moments is not None:
@@ -196,6 +204,24 @@ def audit_of(scene: Scene) -> Audit | None:
     if scene.audit == "off":
         return None
     return Audit(audit_folder() if scene.audit == "auto" else Path(scene.audit), scene.title)
+
+
+def critic_of(
+    scene: Scene, context: SpawnContext, clock: Clock, open_parts: ExitStack
+) -> CriticProcess | None:
+    """The process of the scene's critic, started; None where it names none. Raises VivantError."""
+    if scene.guard.critic is None:
+        return None
+    process = CriticProcess(context, scene.guard.critic.plan(), clock)
+    process.start()
+    open_parts.callback(process.close)
+    return process
+
+
+def criticism_of(scene: Scene, looking: CriticProcess | None) -> Criticism | None:
+    """What its critic decides; None where it names none."""
+    table = scene.guard.critic
+    return None if table is None or looking is None else Criticism(looking, table.every, table.limit_s)
 
 
 def fallbacks_of(scene: Scene, first: Controls) -> Fallbacks | None:

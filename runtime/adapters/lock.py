@@ -76,7 +76,7 @@ def files_of(scene: Scene, scene_file: Path) -> dict[str, Path]:
         found[STUDENT + file.file] = folder / file.file
         if file.data is not None:
             found[STUDENT + file.file + ".data"] = data_file(folder / file.file)
-    beside = [one.path for one in worn.values()] + [Path(name) for name in scene.guard.files]
+    beside = [*(one.path for one in worn.values()), *scene.guard.paths]
     found |= {_name(path, scene_file): path for path in beside}
     return dict(sorted(found.items()))
 
@@ -119,9 +119,8 @@ def check_known(lock: Lock, scene: Scene, scene_file: Path) -> None:
     refuse: whoever wears them leaves out what is not locked. Raises VivantError."""
     if scene.student != lock.student:
         _refuse([f"student: {scene.student} is asked for, and {lock.student} is locked"], scene_file)
-    named = {
-        _name(Path(one), scene_file) for one in (*scene.adapters, *scene.guard.files) if not _folder(one)
-    }
+    files = [*map(Path, scene.adapters), *scene.guard.paths]
+    named = {_name(one, scene_file) for one in files if not one.is_dir()}
     required = {name for name in files_of(scene, scene_file) if name.startswith((STUDENT, WITH_VIVANT))}
     new = sorted((required | named) - lock.files.keys())
     _refuse([f"{name}: is new, and the lock does not know it" for name in new], scene_file)
@@ -185,10 +184,6 @@ def _troubles(lock: Lock, scene_file: Path) -> dict[str, str]:
         name: _trouble(name, digest, _where(name, lock.student, scene_file))
         for name, digest in lock.files.items()
     }
-
-
-def _folder(entry: str) -> bool:
-    return Path(entry).is_dir()
 
 
 def _trouble(name: str, digest: str, path: Path) -> str:
