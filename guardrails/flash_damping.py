@@ -25,6 +25,7 @@ from vivant.runtime.frames import F32
 
 ENGAGE_AT: Final = 5  # transitions; a third flash is over with the sixth
 ENGAGE_NS: Final = 900_000_000  # a beat of 120 a minute, two flashes a second, may be 10 % early
+WARY_AT: Final = 2
 RELEASE_BELOW: Final = 3  # transitions of the last second: one flash and less is calm
 FIRM_PER_S: Final = 0.1
 CALM_PER_S: Final = 0.25
@@ -67,6 +68,14 @@ class Damping:
     def active(self) -> bool:
         """Whether any of the picture is damped, or still being released."""
         return bool(self._levels[..., 0].any())
+
+    @property
+    def wary(self) -> bool:
+        """Whether damping may begin soon: somewhere a flash was complete within the last second."""
+        return self.active or any(
+            kind.screen >= WARY_AT or kind.tally.counts.max() >= WARY_AT
+            for kind in self._watch.kinds.values()
+        )
 
     @property
     def share(self) -> float:

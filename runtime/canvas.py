@@ -131,6 +131,7 @@ class Canvas:
         """Make `pixels` u8 (H, W, 4) RGBA, top row first, the newest picture. They are copied."""
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 4:
             raise ValueError(f"a picture is u8 (H, W, 4), not {pixels.dtype} {pixels.shape}")
+        self.settle()
         size = (pixels.shape[1], pixels.shape[0])
         self._newest, self._previous = self._previous, self._newest
         if self._newest is None or self._newest.size != size:
@@ -154,27 +155,38 @@ class Canvas:
         `fade` in [0, 1] is the weight of the newest picture over the one before; `held_s` how long ago the
         newest arrived; `time_s` any steady time; `blank` draws black.
         """
+        self.settle()
         self._move(held_s, time_s)
         self._drawn, self._drawn_px = target, size_px
-        stage = target if self.flash is None else self.flash.stage(size_px)
         picture = None if blank or self._newest is None else self._develop(look, fade)
-        borders: list[Placing] = []
-        if picture is not None:
-            placed = place(picture.size, size_px, look.aspect, look.mirror)
-            borders = bars(picture.size, size_px, placed, look.mirror)
-        if borders:
+        if picture is not None and bars(picture.size, size_px, *self._placed(picture, size_px, look)):
             self._soften(picture)
-        self._use(stage, size_px)
-        if blank:
-            stage.clear(0.0, 0.0, 0.0, 1.0)
-        elif picture is None or self._arrival < 1.0:
-            self._idle(size_px, time_s)
-        if picture is not None:
-            self._place(picture, placed, borders, size_px, look, time_s)
-        elif not blank:
+
+        def paint(onto: moderngl.Framebuffer, pixels: Size) -> None:
+            self._use(onto, pixels)
+            if blank:
+                onto.clear(0.0, 0.0, 0.0, 1.0)
+            elif picture is None or self._arrival < 1.0:
+                self._idle(size_px, time_s)
+            if picture is not None:
+                self._place(picture, size_px, look, time_s)
+
+        if self.flash is None:
+            paint(target, size_px)
+        else:
+            self.flash.show(paint, target, size_px, round(time_s * 1e9), blank)
+        if picture is None and not blank:
             self._arrival = 0.0
+
+    def settle(self) -> None:
+        """What a draw left to do, once the screen has its picture: the flash guard looks at it."""
         if self.flash is not None:
-            self.flash.show(target, round(time_s * 1e9), blank)
+            self.flash.watch()
+
+    def judge(self) -> None:
+        """The flash guard judges what it saw of the last draw; the next draw does, if nobody had time."""
+        if self.flash is not None:
+            self.flash.judge()
 
     def read(self) -> U8:
         """What was drawn last, u8 (H, W, 4) RGBA, top row first; the caller may keep it, not write to it.
@@ -248,10 +260,14 @@ class Canvas:
         self._use(self._glow, (GLOW_PX, GLOW_PX))
         self._passes.draw("glow", picture)
 
-    def _place(
-        self, picture: Any, placed: Placing, borders: list[Placing], size_px: Size, look: Look, time_s: float
-    ) -> None:
-        """Draw the picture, and its border where it leaves one, over what is there."""
+    def _placed(self, picture: Any, size_px: Size, look: Look) -> tuple[Placing, bool]:
+        return place(picture.size, size_px, look.aspect, look.mirror), look.mirror
+
+    def _place(self, picture: Any, size_px: Size, look: Look, time_s: float) -> None:
+        """Draw the picture, and its border where it leaves one, over what is there. `size_px` is that of the
+        target, whatever is drawn on now."""
+        placed, mirrored = self._placed(picture, size_px, look)
+        borders = bars(picture.size, size_px, placed, mirrored)
         opacity, living = smooth(self._arrival), smooth(self._living)
         if opacity < 1.0:
             self._context.enable_only(moderngl.BLEND)

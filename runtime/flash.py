@@ -1,14 +1,17 @@
 """The flash guard at the screen: it measures every finished picture, and slows what would flash.
 
-The show draws onto a stage; from there the picture goes to the target as it is, bit by bit, or damped. It is
-reduced to cells on the graphics card and read back through a buffer at the next draw, so that nothing waits:
-what is known is one draw old, which the damping's margin of a transition allows for.
+What was drawn is painted once more, small, once the screen has it; it is reduced to cells on the graphics
+card and read back through a buffer at the next draw, so that nothing waits: what is known is one draw old,
+which the damping's margin of a transition allows for. While it is calm the picture goes straight to the
+target. From the first flash on it is drawn on a stage, so that what was shown last is known when damping
+begins.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import moderngl
 import numpy as np
@@ -20,6 +23,11 @@ from vivant.runtime.passes import LIMITS_UNIT, Passes
 from vivant.runtime.placing import Size
 
 LOG = logging.getLogger("vivant.flash")
+TEXELS: Final = 4  # a side, of the small picture to a cell; shaders/flash_cells.frag holds the same number
+SMALL_PX: Final = (COLUMNS * TEXELS, ROWS * TEXELS)
+
+Paint = Callable[[moderngl.Framebuffer, Size], None]
+"""Draws the picture onto a framebuffer, over so many of its pixels."""
 
 
 class FlashGuard:
@@ -27,12 +35,14 @@ class FlashGuard:
 
     def __init__(self, context: moderngl.Context, passes: Passes) -> None:
         self._context, self._passes = context, passes
+        self._small = context.framebuffer([context.texture(SMALL_PX, 4)])
         self._cells = context.framebuffer([context.texture((COLUMNS, ROWS), 4, dtype="f2")])
         self._buffer = context.buffer(reserve=COLUMNS * ROWS * 4 * 2)
         self._limits: Any = context.texture((COLUMNS, ROWS), 2, dtype="f4")
         self._limits.repeat_x = self._limits.repeat_y = False
         self._made: list[Any] = []
         self._size_px: Size = (0, 0)
+        self._unseen: tuple[Paint, int] | None = None
         self._pending_ns: int | None = None
         self._damped = False
         self._known = False  # whether the other stage holds what was shown last
@@ -43,26 +53,46 @@ class FlashGuard:
         """Whether the picture is damped now: then it changes though nothing else does."""
         return self.damping.active or self._damped
 
-    def stage(self, size_px: Size) -> moderngl.Framebuffer:
-        """What to draw the next picture on, of `size_px`."""
-        if size_px != self._size_px:
-            self._resize(size_px)
-        return self._stages[0]
-
-    def show(self, target: moderngl.Framebuffer, time_ns: int, blank: bool = False) -> None:
-        """Bring what was drawn on the stage onto `target`, at `time_ns` of any steady clock.
+    def show(
+        self, paint: Paint, target: moderngl.Framebuffer, size_px: Size, time_ns: int, blank: bool = False
+    ) -> None:
+        """Bring what `paint` draws onto `target`, of `size_px`, at `time_ns` of any steady clock.
 
         `blank` says that it is the operator's black, which is shown at once whatever flashes. Coming back
         from it is damped like everything else, so that it cannot be made to flash.
         """
-        self._collect()
-        self._measure(time_ns)
+        if size_px != self._size_px:
+            self._resize(size_px)
+        self.watch()
+        self.judge()
         limits = self.damping.step(time_ns)
-        shown = self._damp(UNHELD if blank else limits) if self.damping.active else self._stages[0]
-        self._context.copy_framebuffer(target, shown)
+        if self.damping.wary:
+            paint(self._stages[0], size_px)
+            shown = self._damp(UNHELD if blank else limits) if self.damping.active else self._stages[0]
+            self._context.copy_framebuffer(target, shown)
+            self._stages.reverse()
+        else:
+            paint(target, size_px)
+        self._known = self.damping.wary
+        self._unseen = paint, time_ns
         self._report()
-        self._stages.reverse()
-        self._known = True
+
+    def watch(self) -> None:
+        """Look at what was drawn last, if nobody did yet: before anything that it was painted from changes,
+        and best when the screen has it and there is time."""
+        if self._unseen is None:
+            return
+        (paint, time_ns), self._unseen = self._unseen, None
+        paint(self._small, SMALL_PX)
+        self._measure(time_ns)
+
+    def judge(self) -> None:
+        """Judge the cells of the last draw, if nobody did yet; they arrived while it was shown."""
+        if self._pending_ns is None:
+            return
+        cells = np.frombuffer(self._buffer.read(), np.float16).reshape(ROWS, COLUMNS, 4)
+        self.damping.see(cells[..., :3].astype(np.float32), self._pending_ns)
+        self._pending_ns = None
 
     def counts(self) -> dict[str, float]:
         """For the report: how often the picture was damped and for how long."""
@@ -75,17 +105,9 @@ class FlashGuard:
             LOG.info("the flashing is over: the picture is free again")
         self._damped = self.damping.active
 
-    def _collect(self) -> None:
-        """Judge the cells of the last draw; they arrived while it was shown."""
-        if self._pending_ns is None:
-            return
-        cells = np.frombuffer(self._buffer.read(), np.float16).reshape(ROWS, COLUMNS, 4)
-        self.damping.see(cells[..., :3].astype(np.float32), self._pending_ns)
-        self._pending_ns = None
-
     def _measure(self, time_ns: int) -> None:
         self._use(self._cells)
-        self._passes.draw("flash cells", self._stages[0].color_attachments[0])
+        self._passes.draw("flash cells", self._small.color_attachments[0])
         self._cells.read_into(self._buffer, components=4, dtype="f2")
         self._pending_ns = time_ns
 

@@ -157,6 +157,7 @@ class Present:
         write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns, draw_by_ns=draw_by_ns))
         fresh = self._take()
         if fresh is None:
+            self._canvas.judge()
             self._patience.wait(lambda: self._reader.waiting, ends_ns)
             fresh = self._take()
         redrawn = self._draw(fresh)

@@ -1,13 +1,8 @@
-// The flash guard's small picture: each pixel is the mean of a cell of the shown picture, in linear light.
+// The flash guard's cells: each pixel is the mean of a cell of the small picture, in linear light.
 uniform sampler2D drawn;
 out vec4 cell;
 
-#ifdef SHARP
-const int TAPS = 16; // a side
-#else
-const int TAPS = 8; // a software rasteriser pays for each
-#endif
-const vec2 CELLS = vec2(64.0, 36.0);
+const int TEXELS = 4; // a side, to a cell
 
 // As in develop.frag: within 0.002.
 vec3 linear_light(vec3 c) {
@@ -15,14 +10,12 @@ vec3 linear_light(vec3 c) {
 }
 
 void main() {
-    vec2 span = vec2(textureSize(drawn, 0)) / CELLS;
-    vec2 from = floor(gl_FragCoord.xy) * span;
+    ivec2 from = ivec2(gl_FragCoord.xy) * TEXELS;
     vec3 sum = vec3(0.0);
-    for (int y = 0; y < TAPS; y++) {
-        for (int x = 0; x < TAPS; x++) {
-            vec2 at = (vec2(x, y) + 0.5) / float(TAPS);
-            sum += linear_light(texelFetch(drawn, ivec2(from + at * span), 0).rgb);
+    for (int y = 0; y < TEXELS; y++) {
+        for (int x = 0; x < TEXELS; x++) {
+            sum += linear_light(texelFetch(drawn, from + ivec2(x, y), 0).rgb);
         }
     }
-    cell = vec4(sum / float(TAPS * TAPS), 1.0);
+    cell = vec4(sum / float(TEXELS * TEXELS), 1.0);
 }
