@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vivant.runtime.aliases import Alias
 from vivant.runtime.endpoints import Endpoint
 from vivant.runtime.frames import Value, VivantError
 from vivant.runtime.packets import message
@@ -33,13 +34,22 @@ class Subscriber:
 
 
 class Feedback:
-    """What the network does not take at once (`send` says so by False) is counted and forgotten.
+    """What the network does not take at once (`send` says so by False) is counted and forgotten. A change is
+    told at the parameter's address, its norm, and those `aliases` that stand for it.
 
     One thread uses it: the present loop's. Raises VivantError when a fixed target's name is not known.
     """
 
-    def __init__(self, send: Callable[[bytes, Endpoint], bool], targets: Sequence[Endpoint] = ()) -> None:
+    def __init__(
+        self,
+        send: Callable[[bytes, Endpoint], bool],
+        targets: Sequence[Endpoint] = (),
+        aliases: Sequence[Alias] = (),
+    ) -> None:
         self._send_datagram = send
+        self._aliases: dict[str, list[Alias]] = {}
+        for alias in aliases:
+            self._aliases.setdefault(alias.target.removesuffix(NORM), []).append(alias)
         found = [Subscriber(_resolved(target), None) for target in targets]
         self._subscribers = {subscriber.where: subscriber for subscriber in found}
         self._fed_ns = self._told_ns = self._refused_ns = -SECOND_NS
@@ -104,7 +114,7 @@ class Feedback:
             for version, address in tree.changes(subscriber.seen)[:CHANGES_A_FEED]:
                 subscriber.seen = version
                 if address not in made:
-                    made[address] = _value_messages(tree, address)
+                    made[address] = _value_messages(tree, address, self._aliases.get(address, ()))
                 for datagram in made[address]:
                     self._send(datagram, subscriber.where)
         if now_ns - self._told_ns >= SECOND_NS:
@@ -134,12 +144,12 @@ class Feedback:
             self.failed += 1
 
 
-def _value_messages(tree: Tree, address: str) -> list[bytes]:
-    value = tree.value(address)
-    if tree.parameters[address].kind == "text":
-        return [message(address, (value,))]
-    norm = tree.parameters[address].norm(value)
-    return [message(address, (value,)), message(address + NORM, (norm,))]
+def _value_messages(tree: Tree, address: str, aliases: Sequence[Alias]) -> list[bytes]:
+    parameter, value = tree.parameters[address], tree.value(address)
+    made = [message(address, (value,))]
+    if parameter.kind != "text":
+        made.append(message(address + NORM, (parameter.norm(value),)))
+    return made + [message(alias.address, (alias.back(parameter, value),)) for alias in aliases]
 
 
 def _status_messages(tree: Tree, status: Mapping[str, object]) -> Iterable[bytes]:

@@ -15,6 +15,7 @@ DEEPEST: Final = 16  # bundles in bundles; nobody means more, and each level cop
 LARGEST_MESSAGE: Final = 1_024  # bytes; the longest message that means anything here has about a hundred
 KNOWN_TAGS: Final = b"ifsbhdtrmTFN[]"
 IMPULSE: Final = b"I"  # OSC 1.1's bang; python-osc does not know it
+NOTHING: Final = b"N"  # what OSCQuery's clients may send instead of no argument
 SECONDS_1900_TO_1970: Final = 2_208_988_800  # OSC counts like NTP
 
 
@@ -51,6 +52,25 @@ def split(datagram: bytes) -> list[tuple[bytes, int]]:
     return found
 
 
+def in_time(datagram: bytes, shift: int) -> bytes:
+    """The same datagram with every time tag but the one that means now moved by `shift`, in 1/2**32 s.
+    Raises Malformed."""
+    split(datagram)
+    return _shifted(datagram, shift)
+
+
+def _shifted(element: bytes, shift: int) -> bytes:
+    """No deeper than DEEPEST: `split` was asked before."""
+    if element[:8] != BUNDLE:
+        return element
+    tag = int.from_bytes(element[8:16], "big")
+    moved = tag if tag <= AT_ONCE else min(max(tag + shift, AT_ONCE + 1), 2**64 - 1)
+    parts = [_shifted(part, shift) for part in _elements(element)]
+    return b"".join(
+        [BUNDLE, moved.to_bytes(8, "big"), *(len(part).to_bytes(4, "big") + part for part in parts)]
+    )
+
+
 def _elements(bundle: bytes) -> list[bytes]:
     parts, at = [], 16
     while at < len(bundle):
@@ -78,6 +98,8 @@ def arguments(message: bytes) -> Sequence[object]:
     tags = message[start:].partition(b"\0")[0]
     if tags == b"," + IMPULSE:
         return (True,)
+    if tags == b"," + NOTHING:
+        return ()
     if tags[1:].strip(KNOWN_TAGS):
         raise Malformed("an argument of a type that is not known")
     try:
@@ -90,8 +112,13 @@ def arguments(message: bytes) -> Sequence[object]:
 def message(address: str, args: Sequence[object]) -> bytes:
     """The datagram of one message with int, float, bool and str arguments; a bool goes as 0 or 1, which
     every controller understands."""
+    return typed_message(address, [int(value) if isinstance(value, bool) else value for value in args])
+
+
+def typed_message(address: str, args: Sequence[object]) -> bytes:
+    """Like `message`, but a bool goes as T or F."""
     builder = OscMessageBuilder(address)
     for value in args:
-        builder.add_arg(int(value) if isinstance(value, bool) else value)
+        builder.add_arg(value)
     datagram: bytes = builder.build().dgram
     return datagram

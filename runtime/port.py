@@ -17,6 +17,7 @@ from vivant.runtime.endpoints import Endpoint, is_loopback, network
 from vivant.runtime.frames import VivantError
 from vivant.runtime.packets import LARGEST_DATAGRAM
 from vivant.runtime.parameters import PANIC, PANIC_RELEASE
+from vivant.runtime.tape import Tap
 
 LOG = logging.getLogger("vivant.osc")
 
@@ -30,7 +31,7 @@ FEW: Final = 2  # datagrams at a waking: more are a stream, and then the thread 
 REST_S: Final = 0.003  # because a waking for each of 20,000 a second would cost the picture a core
 PAUSE_S: Final = 0.1  # after an error of the socket, so that a broken network does not cost a core
 
-URGENT: Final = tuple(address.encode() + b"\0" for address in (PANIC, PANIC_RELEASE))
+URGENT: Final = (PANIC, PANIC_RELEASE)
 MOST_URGENT: Final = 64  # a panic is one message; a flood of them is still a panic
 
 Datagram = tuple[bytes, Endpoint]
@@ -40,11 +41,20 @@ class Port:
     """Datagrams in the order they came. The thread only appends, one other thread only takes; each count is
     written by one thread alone, so that nothing needs a lock. When too much waits, the oldest goes.
 
+    What begins with an address in `urgent`, beside URGENT, comes first; `tap` gets what is put aside too.
     Raises VivantError when it cannot listen at `listen`; port 0 takes any free one.
     """
 
-    def __init__(self, listen: Endpoint, allow: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        listen: Endpoint,
+        allow: Sequence[str] = (),
+        urgent: Sequence[str] = (),
+        tap: Tap | None = None,
+    ) -> None:
         self._allowed = [network(text) for text in allow]
+        self._first = tuple(address.encode() + b"\0" for address in (*URGENT, *urgent))
+        self._tap = tap
         self._judged: dict[str, bool] = {}
         self._socket = _bound(listen)
         self._outward = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -132,8 +142,10 @@ class Port:
             return
         self.datagrams += 1
         self._bytes_in += ENTRY_BYTES + len(datagram)
+        if self._tap is not None:
+            self._tap.hear(datagram, sender)
         # never behind a flood, nor thrown away with it
-        (self._urgent if datagram.startswith(URGENT) else self._waiting).append((datagram, sender))
+        (self._urgent if datagram.startswith(self._first) else self._waiting).append((datagram, sender))
         while self._bytes_in - self._bytes_evicted - self._bytes_out > WAITING_BYTES and self._waiting:
             self._evict()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from vivant.runtime.aliases import Alias
 from vivant.runtime.endpoints import Endpoint
 from vivant.runtime.feedback import MOST_SUBSCRIBERS, REFUSALS_A_SECOND, Feedback
 from vivant.runtime.frames import VivantError
@@ -125,3 +126,24 @@ def test_who_listens_hears_of_an_address_that_comes_and_where_the_chosen_lies_no
     assert len(chosen) == 2 and [args for address, args in told if address == CHOOSE][1] == [
         tree.value(CHOOSE)
     ]
+
+
+def test_an_alias_is_told_beside_its_parameter_in_its_senders_numbers(tree: Tree) -> None:
+    sent: list[tuple[str, list[object]]] = []
+
+    def send(datagram: bytes, where: Endpoint) -> bool:
+        sent.append((address_of(datagram).decode(), list(arguments(datagram))))
+        return True
+
+    fader = Alias("/layer1/opacity", EXPOSURE + "/norm", 0.0, 127.0, curve="late")
+    feedback = Feedback(send, [(LOOPBACK, 7)], [fader, Alias("/exposure", EXPOSURE)])
+    for second in range(9):
+        feedback.feed(tree, dict, second * SECOND_NS)
+    sent.clear()
+    turned = fader.turn((100,))
+    assert turned is not None
+    tree.set(fader.target, turned, 0, "osc")
+    feedback.feed(tree, dict, 10 * SECOND_NS)
+    told = dict(sent)
+    assert told["/layer1/opacity"] == [pytest.approx(100, abs=1e-3)]  # float32 of the sender's 0 to 127
+    assert told["/exposure"] == told[EXPOSURE]

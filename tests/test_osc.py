@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vivant.runtime.aliases import Alias
 from vivant.runtime.endpoints import Endpoint, endpoint, is_loopback, network
 from vivant.runtime.frames import ManualClock, MonotonicClock, VivantError
-from vivant.runtime.osc import MOST_WAITING, OscDoor
+from vivant.runtime.inbox import MOST_WAITING
+from vivant.runtime.osc import OscDoor
 from vivant.runtime.packets import (
     BUNDLE,
     LARGEST_DATAGRAM,
@@ -29,6 +31,8 @@ from vivant.runtime.packets import (
 )
 from vivant.runtime.parameters import CHOOSE, AdapterSketch, adapter_parameter, parameters_for
 from vivant.runtime.port import WAITING_BYTES
+from vivant.runtime.schedule import MOST
+from vivant.runtime.tape import Tap
 from vivant.runtime.tree import Tree
 from vivant.tools.osc_send import hostile, value_of
 
@@ -109,8 +113,8 @@ def clock() -> ManualClock:
 def open_door(clock: ManualClock) -> Iterator[Callable[..., OscDoor]]:
     doors: list[OscDoor] = []
 
-    def opened(allow: tuple[str, ...] = (), targets: tuple[Endpoint, ...] = ()) -> OscDoor:
-        doors.append(OscDoor((LOOPBACK, 0), allow, targets, clock, wall_s=lambda: WALL_S))
+    def opened(allow: tuple[str, ...] = (), targets: tuple[Endpoint, ...] = (), **more: Any) -> OscDoor:
+        doors.append(OscDoor((LOOPBACK, 0), allow, targets, clock, wall_s=lambda: WALL_S, **more))
         return doors[-1]
 
     yield opened
@@ -181,15 +185,84 @@ def test_an_impulse_fires_an_action(door: OscDoor, client: Client, tree: Tree) -
     assert len(tree.actions()) == 1
 
 
-def test_bundles_in_bundles_act_at_once_whatever_their_time_tag(
+def test_a_bundle_acts_when_its_time_is_nearest_and_one_that_is_late_at_once(
     door: OscDoor, client: Client, tree: Tree
 ) -> None:
-    later = bundle(time_tag(WALL_S + 3600), message(CONTRAST, (0.5,)))
+    later = bundle(time_tag(WALL_S + 2), message(CONTRAST, (0.5,)))
     client.send(bundle(time_tag(WALL_S - 1), message(EXPOSURE, (0.25,)), bundle(1, later)))
     door.drain(tree, 0)
-    assert (tree.value(EXPOSURE), tree.value(CONTRAST)) == (0.25, 0.5)
+    assert (tree.value(EXPOSURE), tree.value(CONTRAST)) == (0.25, 1.0)
     counts = door.counts()
-    assert (counts["received"], counts["applied"], counts["early"]) == (2, 2, 1)
+    assert (counts["received"], counts["applied"], counts["scheduled"], counts["late"]) == (2, 1, 1, 1)
+    assert counts["waiting"] == 1 and add_up(counts)
+    refresh_ns = SECOND_NS // 60
+    at_ns = 2 * SECOND_NS - 10 * refresh_ns
+    seen_ns = None
+    while seen_ns is None:
+        door.drain(tree, at_ns)
+        if tree.value(CONTRAST) == 0.5:
+            seen_ns = at_ns + refresh_ns  # what is drawn at a refresh is seen as it ends
+        at_ns += refresh_ns
+    assert abs(seen_ns - 2 * SECOND_NS) <= refresh_ns // 2 + 1000  # 1 us: tags are not whole nanoseconds
+
+
+def test_a_panic_does_not_wait_for_its_time_and_its_end_may_not(
+    door: OscDoor, client: Client, tree: Tree
+) -> None:
+    tomorrow = time_tag(WALL_S + 30)
+    client.send(bundle(tomorrow, message("/vivant/panic", ())))
+    client.send(bundle(tomorrow, message("/vivant/panic/release", ())))
+    door.drain(tree, 0)
+    assert tree.panic
+    door.drain(tree, 31 * SECOND_NS)
+    assert tree.panic
+    assert door.counts()["refused_by_reason"] == {"not_at_once": 1}
+
+
+def test_a_time_an_hour_away_and_too_many_times_are_refused(
+    door: OscDoor, client: Client, tree: Tree
+) -> None:
+    client.send(bundle(time_tag(WALL_S + 3600), message(EXPOSURE, (1.0,))))
+    many = [bundle(time_tag(WALL_S + 5), *[message(EXPOSURE, (0.5,))] * 300)] * 15
+    client.send(*many)
+    door.drain(tree, 0)
+    counts = door.counts()
+    assert counts["refused_by_reason"] == {"too_far": 1, "too_many": 4500 - MOST}
+    assert counts["scheduled"] == MOST and add_up(counts)
+    door.drain(tree, 6 * SECOND_NS)
+    assert tree.value(EXPOSURE) == 0.5
+    assert door.counts()["waiting"] == 0 and add_up(door.counts())
+
+
+def test_an_alias_acts_like_what_it_stands_for(open_door: Callable[..., OscDoor], tree: Tree) -> None:
+    door = open_door(
+        aliases=(
+            Alias("/layer1/opacity", EXPOSURE + "/norm", 0.0, 127.0),
+            Alias("/composition/stop", "/vivant/panic"),
+            Alias("/look", CHOOSE),
+        )
+    )
+    client = Client(door)
+    client.send(message("/layer1/opacity", (127,)), message("/composition/stop", (1,)))
+    client.send(message("/look", ("ink",)), message("/layer1/opacity", (200,)))
+    door.drain(tree, 0)
+    assert (tree.panic, tree.value(CHOOSE)) == (True, "ink")
+    assert door.counts()["refused_by_reason"] == {"out_of_range": 1}
+    assert client.heard() == ("/vivant/refused", ["/layer1/opacity", "out_of_range"])
+    client.send(message("/layer1/opacity", (127,)))
+    door.drain(tree, 0)
+    assert tree.value(EXPOSURE) == 2.0
+    client.socket.close()
+
+
+def test_what_is_heard_is_kept_on_tape(open_door: Callable[..., OscDoor], tree: Tree) -> None:
+    tap = Tap(ManualClock())
+    door = open_door(tap=tap, allow=("127.0.0.1",))
+    client = Client(door)
+    sent = [message(EXPOSURE, (0.5,)), b"hello"]
+    client.send(*sent)
+    assert [packet for _, packet, _ in tap.waiting] == sent
+    client.socket.close()
 
 
 @pytest.mark.parametrize(
@@ -346,7 +419,7 @@ def test_a_drain_out_of_time_leaves_the_rest_for_the_next(door: OscDoor, client:
             self.ns += 20_000
             return self.ns
 
-    door._clock = Hurried()
+    door._inbox._clock = Hurried()
     drains = 0
     while door.counts()["applied"] < 200:
         door.drain(tree, 0)
@@ -358,7 +431,7 @@ def test_a_drain_out_of_time_leaves_the_rest_for_the_next(door: OscDoor, client:
 def test_waiting_actions_have_a_limit(door: OscDoor, client: Client, tree: Tree) -> None:
     many = bundle(1, *[message(RESET, ())] * 500)
     client.send(*[many] * 10)
-    door._apply = lambda *_: None  # type: ignore[method-assign]  # a loop that never gets to them
+    door._inbox._apply = lambda *_: None  # type: ignore[method-assign]  # a loop that never gets to them
     door.drain(tree, 0)
     assert door.counts()["waiting"] == MOST_WAITING
     assert door.counts()["refused_by_reason"] == {"too_many": 5000 - MOST_WAITING}
