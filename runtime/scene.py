@@ -27,9 +27,10 @@ from vivant.engines.contract import Precision
 from vivant.engines.registry import BACKENDS
 from vivant.engines.student import find
 from vivant.runtime.adapters.found import worn_by
-from vivant.runtime.endpoints import Endpoint, endpoint, network
+from vivant.runtime.aliases import alias_problems
 from vivant.runtime.frames import Value, VivantError
 from vivant.runtime.keeping import Guards, Words
+from vivant.runtime.osc_section import Osc
 from vivant.runtime.parameters import (
     ADAPTER,
     HOUSE_STYLES,
@@ -65,47 +66,6 @@ class Assignment:
     path: tuple[str, ...]
     address: str
     value: Any  # whatever TOML can hold; the tree judges it
-
-
-class Osc(BaseModel):
-    """The OSC door: where it listens ("off" for nowhere), who may send, and who always gets feedback."""
-
-    model_config = STRICT
-
-    listen: str = "127.0.0.1:9000"
-    allow: tuple[Text, ...] = Field((), strict=False)
-    feedback: tuple[Text, ...] = Field((), strict=False)
-
-    @field_validator("listen")
-    @classmethod
-    def _listen(cls, text: str) -> str:
-        if text != "off":
-            endpoint(text)
-        return text
-
-    @field_validator("allow")
-    @classmethod
-    def _allow(cls, senders: tuple[str, ...]) -> tuple[str, ...]:
-        for sender in senders:
-            network(sender)
-        return senders
-
-    @field_validator("feedback")
-    @classmethod
-    def _feedback(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        for target in targets:
-            endpoint(target)
-        return targets
-
-    @property
-    def listen_at(self) -> Endpoint | None:
-        """(host, port) to listen at, or None when the door is off."""
-        return None if self.listen == "off" else endpoint(self.listen)
-
-    @property
-    def targets(self) -> tuple[Endpoint, ...]:
-        """(host, port) of everyone who gets feedback without asking."""
-        return tuple(endpoint(target) for target in self.feedback)
 
 
 class Scene(BaseModel):
@@ -274,6 +234,7 @@ def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
     if isinstance(given, dict):
         table = table | {"parameters": {}}
     problems += [*reader.problems, *_trigger_problems(table, rules, files, own)]
+    problems += _alias_problems(table, files, own)
     try:
         scene = Scene.model_validate(table | {"triggers": rules}, context={"folder": folder})
     except ValidationError as error:
@@ -342,6 +303,20 @@ def _trigger_problems(
     except VivantError:
         return []
     return disagreements(rules, Tree((*parameters, *own)), campaigns, signals, sensed_by(table))
+
+
+def _alias_problems(
+    table: Mapping[str, Any], adapters: Sequence[str], own: Sequence[Parameter]
+) -> list[str]:
+    """What the parameters say against other names for them; nothing while the student is unknown."""
+    aliases = table_in(table_in(table, "osc"), "aliases")
+    if not aliases:
+        return []
+    try:
+        parameters = parameters_of(str(table.get("student", "house")), adapters)
+    except VivantError:
+        return []
+    return list(alias_problems(aliases, Tree((*parameters, *own))))
 
 
 def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter, ...]:
