@@ -51,6 +51,11 @@ def build(
     controlnet: Annotated[Path | None, typer.Option(help="Of a model: a ControlNet's folder")] = None,
     control: Annotated[str, typer.Option(help="fused, or residuals: an engine of its own")] = "fused",
     image_prompt: Annotated[Path | None, typer.Option(help="Of a model: an IP-Adapter's safetensors")] = None,
+    image: Annotated[Path | None, typer.Option(help="With --image-prompt: the picture it is given")] = None,
+    image_encoder: Annotated[
+        Path | None,
+        typer.Option(help="With --image-prompt: the folder of the CLIP vision model it was made for"),
+    ] = None,
     vae: Annotated[Path | None, typer.Option(help="Of a model: another autoencoder's folder (TAESD)")] = None,
     fused: Annotated[
         list[Path] | None, typer.Option(help="Of a model: a LoRA file that belongs to it (LCM-LoRA)")
@@ -169,7 +174,8 @@ def _order(
         recalibrate=asked["calibration"] is not None,
         fix=asked["fix"],
         extras=Extras(
-            asked["controlnet"], asked["control"], asked["image_prompt"], asked["negative"],
+            asked["controlnet"], asked["control"], asked["image_prompt"], asked["image"],
+            asked["image_encoder"], asked["negative"],
             tuple((path, 1.0) for path in asked["fused"] or ()), asked["attention_only"], asked["vae"],
         ),
         fit=fit_envelope,

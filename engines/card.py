@@ -140,7 +140,8 @@ class Card(_Entry):
 
     @property
     def hash(self) -> str:
-        """Hash of the hashes of all graphs and weights: two students that paint alike share it."""
+        """Hash of the hashes of all graphs, weights and an image prompt's picture: two students that paint
+        alike share it."""
         named = [
             f"{part}.{kind}.{file.whole}"
             for part, kinds in self.graphs.items()
@@ -148,6 +149,8 @@ class Card(_Entry):
         ]
         if self.weights:
             named.append(f"weights.{self.weights.sha256}")
+        if self.image:
+            named.append(f"image.{self.image.sha256}")
         return hashlib.sha256("\n".join(sorted([self.name, self.version, *named])).encode()).hexdigest()
 
     def files(self) -> tuple[CardFile, ...]:

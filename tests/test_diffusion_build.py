@@ -49,9 +49,7 @@ def test_graphs_take_and_give_what_the_facts_promise_at_every_size(
         negative=True,
         controlnet=folder / "controlnet",
         control="residuals",
-        image_prompt=None
-        if kind == "sdxl"
-        else tiny.write_image_prompt(tmp_path / "ip.safetensors", tiny.unet()),
+        **({} if kind == "sdxl" else tiny.image_prompt(tmp_path, tiny.unet())),
     )
     built = write_float(open_model(folder), tmp_path, wanted)
     assert set(built.graphs) == {"encode", "denoise", "decode", "control"}

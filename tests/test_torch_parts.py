@@ -77,8 +77,7 @@ def test_torch_paints_what_the_graphs_paint_adapters_worn(
 
 
 def test_frames_in_a_batch_and_image_prompts_run_part_by_part(model: Path, tmp_path: Path) -> None:  # noqa: F811
-    prompt = tiny.write_image_prompt(tmp_path / "ip.safetensors", tiny.unet())
-    for name, wanted in {"batch": {"batch": 2}, "image": {"image_prompt": prompt}}.items():
+    for name, wanted in {"batch": {"batch": 2}, "image": tiny.image_prompt(tmp_path, tiny.unet())}.items():
         out = written(model, tmp_path / name, rank=0, **wanted)
         codes = []
         for backend in ("onnxruntime", "torch"):

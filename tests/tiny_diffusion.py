@@ -162,6 +162,37 @@ def write_image_prompt(path: Path, of: Any, tokens: int = 4, image: int = 20) ->
     return path
 
 
+def write_image_encoder(folder: Path, length: int = 20) -> Path:
+    """A CLIP vision model with random weights, as it comes with an IP-Adapter."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(6)
+    config = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        projection_dim=length,
+    )
+    shaken(CLIPVisionModelWithProjection(config)).save_pretrained(folder)
+    return folder
+
+
+def image_prompt(folder: Path, of: Any) -> dict[str, Path]:
+    """What Wanted has of an image prompt: its IP-Adapter, its encoder, and a picture."""
+    import cv2
+
+    picture = folder / "picture.png"
+    cv2.imwrite(str(picture), np.random.default_rng(4).integers(0, 256, (40, 60, 3), np.uint8))
+    return {
+        "image_prompt": write_image_prompt(folder / "ip.safetensors", of),
+        "image_encoder": write_image_encoder(folder / "vision"),
+        "image": picture,
+    }
+
+
 def text_encoder(second: bool = False) -> tuple[Any, Any]:
     """A CLIP tokenizer of single letters and a text encoder; the second one with a projection."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer

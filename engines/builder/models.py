@@ -24,16 +24,18 @@ from vivant.runtime.frames import F32, Latent
 
 LATENTS = "latents.npz"
 DEFAULT_SLOTS = (1, 16)
+READ = (".safetensors", ".json", ".txt", ".model")  # of a model's folder
 
 
 def facts_of(order: Order) -> dict[str, Any]:
     """What an export depends on: every weight and configuration, and what the model is made into."""
     extras = order.extras
     digest = hashlib.sha256()
-    places = (order.source, extras.vae, extras.controlnet, extras.image_prompt, *(p for p, _ in extras.fused))
+    pictures = (extras.image_prompt, extras.image, extras.image_encoder)
+    places = (order.source, extras.vae, extras.controlnet, *pictures, *(path for path, _ in extras.fused))
     for place in filter(None, places):
-        paths = [place] if place.is_file() else sorted(place.rglob("*"))
-        for path in (one for one in paths if one.suffix in (".safetensors", ".json", ".txt", ".model")):
+        inside = (one for one in sorted(place.rglob("*")) if one.suffix in READ)
+        for path in [place] if place.is_file() else inside:
             digest.update(path.name.encode())
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -65,6 +67,8 @@ def export(order: Order, making: Making) -> None:
         controlnet=extras.controlnet,
         control=extras.control,
         image_prompt=extras.image_prompt,
+        image=extras.image,
+        image_encoder=extras.image_encoder,
     )
     built = write_float(opened, making.folder, wanted)
     making.share(0.7)

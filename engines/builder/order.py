@@ -32,6 +32,8 @@ class Extras:
     controlnet: Path | None = None
     control: Literal["fused", "residuals"] = "fused"
     image_prompt: Path | None = None
+    image: Path | None = None
+    image_encoder: Path | None = None
     negative: bool = False
     fused: tuple[tuple[Path, float], ...] = ()
     attention_only: bool = False

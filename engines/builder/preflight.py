@@ -37,7 +37,18 @@ COPIES_IN_MEMORY: Final = 4  # of the largest graph while it is quantized and co
 def preflight(order: Order, before: Sequence[str] = ()) -> None:
     """Raises BuildError with all problems of an order, those among them that were found `before`."""
     found = list(before)
-    for look in (_tools, _backend, _device, _sizes, _source, _slots, _name, _room_on_disk, _memory):
+    for look in (
+        _tools,
+        _backend,
+        _device,
+        _sizes,
+        _source,
+        _image_prompt,
+        _slots,
+        _name,
+        _room_on_disk,
+        _memory,
+    ):
         found += look(order)
     all_at_once(f"{order.source.name} for {order.backend} in {order.precision}", list(dict.fromkeys(found)))
 
@@ -107,7 +118,12 @@ def _source(order: Order) -> Iterator[str]:
         for own in card.files() if card else ():
             yield from _raised(partial(read_graph, order.source, own))
     extras = order.extras
-    for option, place in (("--controlnet", extras.controlnet), ("--vae", extras.vae)):
+    folders = (
+        ("--controlnet", extras.controlnet),
+        ("--vae", extras.vae),
+        ("--image-encoder", extras.image_encoder),
+    )
+    for option, place in folders:
         if place is not None and not any(place.glob("*.safetensors")):
             yield f"{option} {place}: no folder with safetensors in it. A pickle is never opened"
     for option, file in (
@@ -116,6 +132,21 @@ def _source(order: Order) -> Iterator[str]:
     ):
         if file is not None and (file.suffix != ".safetensors" or not file.is_file()):
             yield f"{option} {file}: no safetensors file. A pickle is never opened"
+
+
+def _image_prompt(order: Order) -> Iterator[str]:
+    """An IP-Adapter, its encoder and a picture belong together."""
+    extras = order.extras
+    if extras.image is not None and not extras.image.is_file():
+        yield f"--image {extras.image}: no such file. Give a JPEG or PNG picture"
+    given = {
+        "--image-prompt": extras.image_prompt,
+        "--image": extras.image,
+        "--image-encoder": extras.image_encoder,
+    }
+    missing = [option for option, place in given.items() if place is None]
+    if 0 < len(missing) < len(given):
+        yield f"{' and '.join(missing)} not given: an image prompt wants {', '.join(given)}"
 
 
 def _slots(order: Order) -> Iterator[str]:

@@ -21,6 +21,8 @@ from vivant.engines.diffusion.export import Decode, Encode, Parity, parity, writ
 from vivant.engines.diffusion.facts import Facts, PromptFacts, ResidualFacts, SamplerFacts, SlotFacts, Specs
 from vivant.engines.diffusion.load import load_controlnet, load_unet, load_vae
 from vivant.engines.diffusion.model import Model, read_config, weights_hash
+from vivant.engines.diffusion.picture import FILE as IMAGE
+from vivant.engines.diffusion.picture import embed_picture, write_picture
 from vivant.engines.diffusion.unet import Denoise, all_sites
 from vivant.engines.diffusion.weights import FILE as WEIGHTS
 from vivant.engines.diffusion.weights import write_weights
@@ -33,8 +35,9 @@ ZERO_SNR = "rescale_betas_zero_snr"
 class Wanted:
     """What a student is to have besides its model. `rank` 0 is no adapters; `attention_only` keeps them out
     of convolutions and feed-forward layers, at a fifth of the cost; `half` stores weights as float16
-    (export.store_half); `batch` above 1 denoises so many frames at once, each one step further, at the cost
-    of batch - 1 frames of delay (steps.stream)."""
+    (export.store_half); `image` is the picture of an image prompt, and `image_encoder` the folder of what
+    embeds it (picture.embed_picture); `batch` above 1 denoises so many frames at once, each one step
+    further, at the cost of batch - 1 frames of delay (steps.stream)."""
 
     slots: int = 1
     rank: int = 16
@@ -45,6 +48,8 @@ class Wanted:
     control: Literal["fused", "residuals"] = "fused"
     sees: Literal["edges", "frame"] = "edges"
     image_prompt: Path | None = None
+    image: Path | None = None
+    image_encoder: Path | None = None
     half: bool = False
     batch: int = 1
 
@@ -76,6 +81,7 @@ def write_float(model: Model, folder: Path, wanted: Wanted) -> Built:
         Layout(all_sites(unet, wanted.attention_only), wanted.slots, wanted.rank) if wanted.rank else None
     )
     facts = _facts(model, wanted, unet, layout, controlnet)
+    _write_picture(folder, wanted, facts.image)
     own = controlnet if facts.control == "fused" else None
     size_px = (facts.default_size, facts.default_size)
     parts: dict[str, tuple[nn.Module, tuple[Specs, Specs]]] = {
@@ -89,6 +95,14 @@ def write_float(model: Model, folder: Path, wanted: Wanted) -> Built:
     graphs = {part: folder / f"{part}.float.onnx" for part in parts}
     found = {p: _written(module, *specs, graphs[p], wanted.half) for p, (module, specs) in parts.items()}
     return Built(facts, graphs, found)
+
+
+def _write_picture(folder: Path, wanted: Wanted, length: int | None) -> None:
+    if length is None:
+        return
+    if wanted.image is None or wanted.image_encoder is None:
+        raise EngineError("an image prompt wants a picture, and the image encoder's folder")
+    write_picture(folder / IMAGE, embed_picture(wanted.image, wanted.image_encoder, length))
 
 
 def _written(module: nn.Module, given: Specs, made: Specs, path: Path, half: bool) -> Parity:

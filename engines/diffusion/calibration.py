@@ -16,7 +16,7 @@ import numpy as np
 
 from vivant.engines.card import Card
 from vivant.engines.diffusion.bank import Layout, Pair
-from vivant.engines.diffusion.embeddings import facts_of
+from vivant.engines.diffusion.embeddings import facts_of, image_embedding
 from vivant.engines.diffusion.lora import Lora
 from vivant.engines.diffusion.prompts import Prompt
 from vivant.engines.diffusion.student import MOST_STEPS, DiffusionStudent
@@ -61,7 +61,15 @@ def collect(
     found = Calibration({part: [] for part in engines}, {part: [] for part in engines})
     rng = np.random.default_rng(SEED)
     with DiffusionStudent(
-        card, folder, "onnxruntime", "float", engines, desk, prompts[0], Wardrobe(facts, loras)
+        card,
+        folder,
+        "onnxruntime",
+        "float",
+        engines,
+        desk,
+        prompts[0],
+        Wardrobe(facts, loras),
+        image_embedding(folder, card),
     ) as student:
         for index in range(latents):
             steps, scale = 1 + index % MOST_STEPS, SCALES[index % len(SCALES)]

@@ -39,11 +39,27 @@ def embedding_of_nothing(folder: Path, card: Card) -> Prompt:
     return found
 
 
-def image_embedding(folder: Path, card: Card) -> Array:
+def image_embedding(folder: Path, card: Card) -> Array | None:
+    """That of the picture of an image prompt, None for a student without. Raises EngineError when it is not
+    the student's."""
+    from safetensors import SafetensorError
     from safetensors.numpy import load as tensors_of
 
-    assert card.image is not None
-    found: Array = tensors_of(read_checked(folder, card.image))["image"]
+    length = facts_of(card).image
+    if length is None:
+        return None
+    if card.image is None:
+        raise EngineError(
+            f"student {card.name} takes an image prompt and has no picture. Build it anew, with --image"
+        )
+    try:
+        found: Array = tensors_of(read_checked(folder, card.image))["image"]
+    except (SafetensorError, KeyError) as error:
+        raise EngineError(f"{folder / card.image.file} holds no embedding ({error})") from error
+    if found.shape != (1, 1, length):
+        raise EngineError(
+            f"{folder / card.image.file} holds {found.shape}, and the card says {(1, 1, length)}"
+        )
     return found
 
 

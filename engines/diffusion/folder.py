@@ -21,6 +21,7 @@ from vivant.engines.diffusion.calibration import Calibration, collect
 from vivant.engines.diffusion.embeddings import text_places
 from vivant.engines.diffusion.int8 import write_int8
 from vivant.engines.diffusion.model import Model, open_model
+from vivant.engines.diffusion.picture import FILE as IMAGE
 from vivant.engines.diffusion.prompts import Prompt, to_bytes
 from vivant.engines.diffusion.steps import Kind, Sampler
 from vivant.engines.diffusion.text import embed, load_encoders
@@ -138,6 +139,7 @@ def draft(built: Built, out: Path, name: str, source: str) -> Card:
         graphs=graphs_of(built, out, ("float",)),
         weights=card_file(out / WEIGHTS),
         prompt=card_file(out / "prompt.safetensors"),
+        image=None if facts.image is None else card_file(out / IMAGE),
         made_with="vivant engines build",
         trained={"source": source, "parity_db": {k: finite(p.psnr_db) for k, p in built.parity.items()}},
         license="that of the model it was made from",

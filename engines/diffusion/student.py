@@ -51,7 +51,9 @@ class DiffusionStudent:
         desk: Desk,
         nothing: Prompt,
         wardrobe: Wardrobe,
+        image: Array | None = None,
     ) -> None:
+        """`image` (1, 1, D) is the embedding of an image prompt."""
         assert card.diffusion is not None
         self.card, self.folder, self.backend, self.precision = card, folder, backend, precision
         self.ran_precision: Mapping[Part, str] = {part: engines[part].ran_precision for part in engines}
@@ -75,6 +77,8 @@ class DiffusionStudent:
         self._before = np.zeros_like(self._code)
         self._painted = self._drawn = 0
         self._skipped = 0
+        if image is not None:
+            self._given["image"][...] = image
         if "size_ids" in self._given:
             self._given["size_ids"][...] = size_ids(self.size_px)
 
@@ -347,12 +351,10 @@ def load(
     nothing = embedding_of_nothing(folder, card)
     engines = load_engines(folder, card, backend, precision, size_px, threads, through)
     desk = PromptDesk(facts.prompt.encoders, opening(folder, facts), prompt_store(), nothing)
-    student = DiffusionStudent(
-        card, folder, backend, precision, engines, desk, nothing, Wardrobe(facts, loras)
+    image = image_embedding(folder, card)
+    return DiffusionStudent(
+        card, folder, backend, precision, engines, desk, nothing, Wardrobe(facts, loras), image
     )
-    if card.image is not None:
-        student._given["image"][...] = image_embedding(folder, card)
-    return student
 
 
 def wardrobe(card: Card, more: Iterable[Path] = ()) -> dict[str, Wearable]:
