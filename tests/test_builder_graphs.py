@@ -34,8 +34,8 @@ from vivant.engines.builder.int8 import (  # noqa: E402
     write_int8,
 )
 from vivant.engines.builder.layers import MANY, Cost, Scale, costs, grouped, layer_by_layer, to_keep  # noqa: E402
-from vivant.engines.card import Card  # noqa: E402
-from vivant.engines.quantize import calibrate  # noqa: E402
+from vivant.engines.card import Card, data_file  # noqa: E402
+from vivant.engines.quantize import calibrate, save  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +229,35 @@ def test_assembled_students_have_the_graphs_they_were_given(tiny, tmp_path):
     assert card.graphs["decode"]["int8"].sha256 == card.graphs["decode"]["float"].sha256
     assert card.trained["builder"] == {"kept_in_float": {"decode": ["quads"]}}
     load(tmp_path, tmp_path / "again")
+
+
+# Weights beside their graph, as above two gigabytes
+
+
+@pytest.fixture
+def apart(tiny, tmp_path) -> Path:
+    target = tmp_path / "decode.float.onnx"
+    save(onnx.load(tiny / "decode.float.onnx"), target, whole_bytes=0)
+    assert data_file(target).exists()
+    return target
+
+
+def test_a_graph_with_its_weights_beside_it_is_checked_in_full(tiny, apart):
+    card = Card.read(tiny)
+    assert checked(apart, card, "decode") == checked(tiny / "decode.float.onnx", card, "decode")
+    model = onnx.load(apart, load_external_data=False)
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    onnx.save(model, apart)
+    with pytest.raises(BuildError, match="no sound ONNX graph"):
+        checked(apart, card, "decode")
+    data_file(apart).unlink()
+    with pytest.raises(BuildError, match="no sound ONNX graph"):
+        checked(apart, card, "decode")
+
+
+def test_what_is_left_out_of_a_graph_above_two_gigabytes_is_said(apart, tmp_path, caplog):
+    before, after = simplified(apart, tmp_path / "same.onnx")
+    assert before == after and "decode.float.onnx is above two gigabytes" in caplog.text
+    assert "without being simplified" in caplog.text
+    assert layer_by_layer(apart, apart, [inputs_of(apart)]) == {}
+    assert "not looked at layer by layer" in caplog.text

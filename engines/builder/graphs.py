@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from vivant.engines.contract import Part
 from vivant.engines.quantize import name_of, save
 from vivant.engines.specs import check_names, tensor_specs
 
+log = logging.getLogger(__name__)
+
 ROWS = {"adapter_down": 0, "adapter_up": 0, "adapter_scale": 1}
 """Which axis of each adapter input depends on how many slots there are, and of which rank."""
 
@@ -26,7 +29,7 @@ def checked(path: Path, card: Card, part: Part) -> int:
     from onnx.checker import ValidationError
 
     try:
-        onnx.checker.check_model(str(path), full_check=not data_file(path).exists())
+        onnx.checker.check_model(str(path), full_check=True)  # by path: weights may lie beside it
         model = onnx.load(path, load_external_data=False)
     except (ValidationError, onnx.shape_inference.InferenceError, OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
@@ -39,12 +42,14 @@ def checked(path: Path, card: Card, part: Part) -> int:
 
 def simplified(source: Path, target: Path) -> tuple[int, int]:
     """Writes a graph without what can be computed now, by polygraphy's constant folding; weights of Q/DQ stay
-    as they are. How many nodes there were and are. A graph above two gigabytes stays as it is."""
+    as they are. How many nodes there were and are. One above two gigabytes stays as it is; the log says so."""
     import onnx
 
     model = onnx.load(source)
     before = len(model.graph.node)
-    if not data_file(source).exists():
+    if data_file(source).exists():
+        log.warning("%s is above two gigabytes: it is built without being simplified", source.name)
+    else:
         model = _folded(model)
     save(model, target)
     return before, len(model.graph.node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from vivant.engines.builder.int8 import KINDS, Pattern, write_int8
 from vivant.engines.card import data_file
 from vivant.engines.quantize import Calibrated, name_of
 from vivant.runtime.frames import Array
+
+log = logging.getLogger(__name__)
 
 MOST_GROUPS = 48  # more layers than this are looked at by blocks
 FEW, MANY = 6, 40  # samples: to find the dear layers, and to see whether a graph is near enough
@@ -60,7 +63,7 @@ def costs(scale: Scale, pattern: Pattern, share: Share) -> list[Cost]:
     found = []
     for done, (name, layers) in enumerate(groups.items()):
         alone = Pattern(layers, tuple(one for one in pattern.whole if one in layers))
-        found.append(Cost(name, layers, _least(scale.of(alone))))
+        found.append(Cost(name, layers, least_db(scale.of(alone))))
         share((done + 1) / len(groups))
     return sorted(found, key=lambda cost: cost.psnr_db)
 
@@ -102,7 +105,8 @@ def grouped(layers: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return best
 
 
-def _least(rows: Sequence[Row]) -> float:
+def least_db(rows: Sequence[Row]) -> float:
+    """The PSNR of the worst output."""
     return min(row.psnr_db for row in worst(rows).values())
 
 
@@ -125,7 +129,10 @@ def layer_by_layer(
     """The lowest cosine between each layer of an INT8 graph and the same layer of its float graph, errors of
     all layers before it among its own. (Cosine, as a gain may have been folded into a layer.) Graphs above
     two gigabytes are passed over: twice all outputs do not fit."""
-    if not samples or data_file(float_onnx).exists():
+    if not samples:
+        return {}
+    if data_file(float_onnx).exists():
+        log.warning("%s is above two gigabytes: it is not looked at layer by layer", float_onnx.name)
         return {}
     (plain, own), (quantized, others) = (_seen_inside(path) for path in (float_onnx, int8_onnx))
     runs = list(zip(_runs(plain, samples), _runs(quantized, samples), strict=True))
