@@ -42,7 +42,8 @@ def checked(path: Path, card: Card, part: Part) -> int:
 
 def simplified(source: Path, target: Path) -> tuple[int, int]:
     """Writes a graph without what can be computed now, by polygraphy's constant folding; weights of Q/DQ stay
-    as they are. How many nodes there were and are. One above two gigabytes stays as it is: the log says it."""
+    as they are. How many nodes there were and are. A graph above two gigabytes stays as it is, which the
+    log says."""
     import onnx
 
     model = onnx.load(source)
