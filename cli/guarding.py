@@ -216,7 +216,7 @@ def report(
         raise typer.BadParameter(f"'{day}' is not a day, for example 2026-11-21") from error
     lines, broken = read_day(log or audit_folder(), at)
     drawn = picture or Path(f"guard-{at:%Y-%m-%d}.png")
-    day_chart(lines, at, drawn)
+    day_chart(lines, at, drawn, log or audit_folder())
     typer.echo(f"{at:%Y-%m-%d}: {len(lines)} lines" + (f", {broken} that cannot be read" if broken else ""))
     for row, count in totals(lines).most_common():
         typer.echo(f"  {row}: {count}")

@@ -8,11 +8,13 @@ the screen: the last picture that passed comes in its place, or black where none
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from vivant.guardrails.critic import Finding
 from vivant.runtime.criticism import Word
 from vivant.runtime.frames import EMPTY, U8, Judgement, Picture, Value, Verdict
 from vivant.runtime.meters import Histogram, Window
@@ -58,6 +60,8 @@ class Criticism:
     def __init__(self, process: Looking, every: int, limit_s: float) -> None:
         self._process, self._every, self._limit_s = process, every, limit_s
         self.tally = Tally()
+        self.found: Callable[[U8, Finding, int], None] | None = None
+        """Told of each forbidden picture, what was found, and when; it must not wait."""
         self._count = 0
         self._asked: tuple[U8, int] | None = None  # the picture, and when it came
         self._late = False
@@ -127,6 +131,8 @@ class Criticism:
             finding = word.finding
             if finding.forbidden:
                 self.tally.forbidden += 1
+                if self.found is not None:
+                    self.found(pixels, finding, now_ns)
                 self._hold(
                     f"{finding.label} {finding.score:.2f}, of {finding.threshold:g}", 1 - finding.score
                 )

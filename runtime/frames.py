@@ -88,7 +88,8 @@ class Controls:
     `strength` in [0, 1] is img2img strength (the sigma of the first denoising step); `steps` 1, 2 or 4;
     `styles` weight by style name, each in [0, 1]; `adapters` scale by adapter name; `numbers` every
     parameter's value by OSC address; `size_px` (width, height) of the student's picture.
-    `want_source` asks for the next pictures to carry what the student was given. `stamp_ns` is taken as a
+    `want_source` asks for the next pictures to carry what the student was given, `want_held` for those that are
+    held to. `stamp_ns` is taken as a
     refresh begins; the next begins `refresh_ns` later (0: not known). A picture that is there at `draw_by_ns`
     (or whole refreshes later) is drawn while that refresh lasts.
     """
@@ -104,6 +105,7 @@ class Controls:
     numbers: Mapping[str, Value] = field(default_factory=lambda: EMPTY)
     size_px: tuple[int, int] = (384, 384)
     want_source: bool = False
+    want_held: bool = False
     refresh_ns: int = 0
     draw_by_ns: int = 0
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from vivant.guardrails.critic import Layout, Order, Plan, Scores, labels_in, unknown_label
 from vivant.guardrails.guard_file import SHORTEST, GuardFile
 from vivant.guardrails.words import WordGuard
+from vivant.runtime.audit import Kept
 from vivant.runtime.fallbacks import fallback_of
 from vivant.runtime.frames import VivantError
 
@@ -102,7 +103,8 @@ class CriticTable(BaseModel):
 
 class Guards(BaseModel):
     """[guard]: `files` of this scene's own policies with their sha256, absolute or from the scene's folder;
-    `fallbacks` that are tried in this order, each `fallback_after_s` into a hold; perhaps a `critic`."""
+    `fallbacks` that are tried in this order, each `fallback_after_s` into a hold; perhaps a `critic`; and
+    which pictures the audit log keeps."""
 
     model_config = STRICT
 
@@ -110,6 +112,7 @@ class Guards(BaseModel):
     fallbacks: tuple[Text, ...] = Field((), strict=False, max_length=8)
     fallback_after_s: float = Field(3.0, ge=0.5, le=3600)
     critic: CriticTable | None = None
+    audit_pictures: Kept = "off"
 
     @field_validator("files")
     @classmethod

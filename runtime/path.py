@@ -185,7 +185,7 @@ class Path:
             rendered_ns=0,
             timings_ms=watch.timings_ms,
             signals=signals,
-            source=pixels if controls.want_source and verdict.admits else None,
+            source=pixels if (controls.want_source if verdict.admits else controls.want_held) else None,
         )
 
     def _stage_by_stage(self, pixels: U8, controls: Controls, watch: Stopwatch) -> tuple[Verdict, U8]:

@@ -149,12 +149,13 @@ class Present:
         if self._with.fallbacks is not None:
             controls = self._with.fallbacks.apply(controls, now_ns)
         if self._with.witness is not None:
-            self._with.witness.refresh(
+            controls = self._with.witness.refresh(
                 now_ns, controls, self._render.restarts, self._render.trouble, self.steps
             )
         ends_ns = (self._presented_ns or now_ns) + self._refresh_ns
         draw_by_ns = ends_ns - self._patience.draw_ns
-        write_controls(self._writer, replace(controls, refresh_ns=self._refresh_ns, draw_by_ns=draw_by_ns))
+        controls = replace(controls, refresh_ns=self._refresh_ns, draw_by_ns=draw_by_ns)
+        write_controls(self._writer, controls)
         fresh = self._take()
         if fresh is None:
             self._canvas.judge()

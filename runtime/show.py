@@ -132,7 +132,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         witness: Witness | None = None
         hooks: list[Hook] = [LogLines()]
         if audit is not None:
-            witness = Witness(audit, hello.facts)
+            witness = Witness(audit, hello.facts, scene.guard.audit_pictures)
             tree.heard, tree.denied = witness.heard, witness.refused
             hooks.append(witness.fired)
         triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=doors.tell, hooks=hooks)
@@ -141,6 +141,10 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         )
         if adapters is not None:
             open_parts.callback(adapters.close)
+            adapters.note = None if witness is None else witness.adapter
+        critic = criticism_of(scene, looking)
+        if critic is not None and witness is not None:
+            critic.found = witness.critic
         present = Present(
             surface,
             Canvas(surface.context),
@@ -159,7 +163,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
                 recorder,
                 moments,
-                critic := criticism_of(scene, looking),
+                critic,
             ),
         )
         stop.install()

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from vivant.runtime.audit import Audit
+from vivant.guardrails.critic import Finding
+from vivant.runtime.adapters.dresser import News
+from vivant.runtime.audit import Audit, Kept
 from vivant.runtime.fallbacks import Step as Fallback
-from vivant.runtime.frames import Controls, Judgement, Picture, Value
+from vivant.runtime.frames import U8, Controls, Judgement, Picture, Value
 from vivant.runtime.ladder import Step as Rung
 from vivant.runtime.triggers.running import Firing
 
 AGAIN_NS: Final = 1_000_000_000
 NOT_PEOPLE: Final = ("triggers", "scene", "command line", "cycle")
+STATES: Final = {"waiting": "found", "passed": "auditioned"}
+"""What the log calls a state of News; others as they are."""
 SHORT: Final = 12  # characters of a hash
 HALF: Final = 0.5  # the weight from which a style counts as worn
 NUMBERS: Final = re.compile(r"[\d.]+")
@@ -35,14 +39,19 @@ class Run:
     lowest: float
     told_ns: int
     unseen: int = 0  # verdicts beside `count`, on pictures that newer ones passed over
+    pixels: U8 | None = None  # the newest picture to be kept
 
 
 class Witness:
     """One thread: the present loop's. `facts` are those of the render process (its student, its adapters)."""
 
-    def __init__(self, audit: Audit, facts: Mapping[str, Any]) -> None:
-        self._audit = audit
+    def __init__(self, audit: Audit, facts: Mapping[str, Any], kept: Kept = "off") -> None:
+        self._audit, self._kept = audit, kept
         self._facts = facts
+        self._hashes = {name: str(found) for name, found in facts.get("adapters", {}).items()}
+        self._files: dict[str, tuple[str, str, str]] = {}  # the last word on each file
+        self._first: set[tuple[str, str]] = set()  # adapters that were worn before, and their hashes
+        self._critic_told_ns = -AGAIN_NS
         self._run: Run | None = None
         self._total = 0
         self._worn: frozenset[str] | None = None
@@ -77,6 +86,7 @@ class Witness:
             self._run = run = Run(verdict.judgement, kind, verdict.reason, 0, 1.0, now_ns - AGAIN_NS)
         run.count += 1
         run.reason, run.lowest = verdict.reason, min(run.lowest, verdict.score)
+        run.pixels = self._picture_of(picture) if self._kept != "off" else None
         if now_ns - run.told_ns >= AGAIN_NS:
             self._tell(run, now_ns)
 
@@ -97,14 +107,46 @@ class Witness:
             "trigger", **{k: v for k, v in firing.record().items() if k not in ("wall_s", "what")}
         )
 
+    def adapter(self, news: News) -> None:
+        """A hook of the live adapters: what became of a file, each word once."""
+        said = (news.hash, news.state, news.reason)
+        if self._files.get(news.path) == said:
+            return
+        self._files[news.path] = said
+        if news.state == "passed":
+            self._hashes[news.name] = news.hash
+        facts: dict[str, Any] = {"reason": news.reason, "sheet": news.sheet}
+        self._audit.note(
+            "adapter",
+            state=STATES.get(news.state, news.state),
+            name=news.name,
+            hash=news.hash[:SHORT],
+            file=news.path,
+            **{key: text for key, text in facts.items() if text},
+        )
+
+    def critic(self, pixels: U8, finding: Finding, now_ns: int) -> None:
+        """A hook of the critic: a picture that it would not have let pass, at most once a second."""
+        if now_ns - self._critic_told_ns < AGAIN_NS:
+            return
+        self._critic_told_ns = now_ns
+        self._audit.note(
+            "critic",
+            pixels if self._kept != "off" else None,
+            label=finding.label,
+            score=round(finding.score, 4),
+            threshold=finding.threshold,
+            **self._shown,
+        )
+
     def fell_back(self, step: Fallback) -> None:
         """A fallback was brought about or let go of."""
         self._audit.note("fallback", fallback=step.word, on=step.on)
 
     def refresh(
         self, now_ns: int, controls: Controls, restarts: int, trouble: str, rungs: tuple[Rung, ...]
-    ) -> None:
-        """Once a refresh, with what was asked for."""
+    ) -> Controls:
+        """Once a refresh, with what was asked for; the same, and what the log asks for besides."""
         self._now_ns = now_ns
         worn = frozenset(
             [name for name, weight in controls.styles.items() if weight >= HALF]
@@ -115,6 +157,7 @@ class Witness:
                 self._audit.note(
                     "swap", taken_off=sorted(self._worn - worn), put_on=sorted(worn - self._worn)
                 )
+            self._tell_of_first(controls)
             self._worn = worn
             self._shown = self._engine(controls)
         if restarts != self._restarts:
@@ -125,6 +168,7 @@ class Witness:
         self._rungs = len(rungs)
         if self._people:
             self._tell_of_people(now_ns)
+        return replace(controls, want_held=True) if self._kept == "input" else controls
 
     def end(self, report: Mapping[str, Any]) -> None:
         """The show is over; `report` is what became of its frames."""
@@ -134,11 +178,10 @@ class Witness:
 
     def _engine(self, controls: Controls | None = None) -> dict[str, Any]:
         student = self._facts.get("student", {})
-        hashes = self._facts.get("adapters", {})
         worn = (
             {}
             if controls is None
-            else {n: str(hashes.get(n, ""))[:SHORT] for n, s in controls.adapters.items() if s > 0}
+            else {n: self._hashes.get(n, "")[:SHORT] for n, s in controls.adapters.items() if s > 0}
         )
         return {
             "student": f"{student.get('name', '')} {str(student.get('hash', ''))[:SHORT]}".strip(),
@@ -146,9 +189,23 @@ class Witness:
             "adapters": worn,
         }
 
+    def _picture_of(self, picture: Picture) -> U8 | None:
+        if picture.verdict.admits:
+            return picture.pixels
+        return picture.source if self._kept == "input" else None
+
+    def _tell_of_first(self, controls: Controls) -> None:
+        """Adapters that nobody wore before, in this show and with this content."""
+        for name in (name for name, scale in controls.adapters.items() if scale > 0.0):
+            one = name, self._hashes.get(name, "")
+            if one not in self._first:
+                self._first.add(one)
+                self._audit.note("adapter", state="first worn", name=name, hash=one[1][:SHORT])
+
     def _tell(self, run: Run, now_ns: int) -> None:
         self._audit.note(
             "verdict",
+            run.pixels,
             judgement=run.judgement.name.lower(),
             count=run.count,
             **({"unseen": run.unseen} if run.unseen else {}),
@@ -157,6 +214,7 @@ class Witness:
             **self._shown,
         )
         run.count, run.unseen, run.lowest, run.told_ns = 0, 0, 1.0, now_ns
+        run.pixels = None
 
     def _end_run(self) -> None:
         if self._run is not None and (self._run.count or self._run.unseen):

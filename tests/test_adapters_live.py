@@ -104,10 +104,13 @@ def test_a_refused_file_is_told_counted_and_no_parameter() -> None:
 
 def test_what_the_render_process_cannot_wear_is_refused() -> None:
     show = Show()
+    noted: list[News] = []
+    show.live.note = noted.append
     show.step(news=[CALM])
     show.step(words=[Hung(CALM.kept, problem="its planes are not laid out")])
     assert show.live.failed == 1 and show.tree.grown == 0 and show.line.job.adapters == ()
     assert show.heard == [("/vivant/adapters/state", ("calm", "refused", "its planes are not laid out"))]
+    assert [news.state for news in noted] == ["passed", "refused"]
 
 
 def test_another_version_takes_the_place_of_the_first_and_keeps_its_value() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vivant.runtime.audit import Audit, files_in, read_day
+from vivant.guardrails.critic import Finding
+from vivant.runtime.adapters.dresser import News
+from vivant.runtime.audit import PICTURE_PX, Audit, files_in, read_day
 from vivant.runtime.fallbacks import Step as Fallback
 from vivant.runtime.frames import Controls, Judgement, Picture, Verdict, VivantError
 from vivant.runtime.ladder import Step as Rung
@@ -106,7 +109,7 @@ def test_a_disk_that_refuses_is_counted_and_nobody_waits(tmp_path: Path) -> None
     folder.write_text("")  # where the folder was there is a file now
     log.note("start")
     log.close()
-    assert log.counts() == {"written": 0, "dropped": 0, "failed": 1}
+    assert log.counts() == {"written": 0, "dropped": 0, "failed": 1, "pictures": 0}
 
 
 def test_it_holds_nothing_that_only_json_cannot(audit: Audit) -> None:
@@ -185,5 +188,76 @@ def test_swaps_restarts_rungs_fallbacks_and_refused_words_are_told_once_each(aud
     assert by_what["fallback"]["fallback"] == "seed"
     assert by_what["refused"]["text"] == "something bad"
     raw = (audit.folder / "2026-11-21.jsonl").read_text().splitlines()
-    assert len(raw) == 6, "and nothing twice"
+    assert by_what["adapter"]["state"] == "first worn"
+    assert len(raw) == 7, "and nothing twice"
     assert all(json.loads(line) for line in raw)
+
+
+def test_pictures_lie_small_beside_the_log_and_the_oldest_go(tmp_path: Path) -> None:
+    import cv2
+
+    (tmp_path / "pictures" / "2026-01-01").mkdir(parents=True)
+    (tmp_path / "pictures" / "2026-01-01" / "000000-000-verdict.jpg").write_bytes(b"old")
+    now = iter(NOON + second for second in range(20))
+    log = Audit(tmp_path, "Mirror", wall_s=lambda: next(now), most_pictures=3)
+    for _ in range(4):
+        log.note("verdict", np.full((300, 600, 4), (200, 20, 20, 255), np.uint8))
+        log.note("swap")
+    log.close()
+    told = read_day(tmp_path, DAY)[0]
+    named = [line["picture"] for line in told if "picture" in line]
+    assert len(named) == 4
+    kept = sorted((tmp_path / "pictures").glob("*/*"))
+    assert [str(path.relative_to(tmp_path)) for path in kept] == named[1:]
+    assert not (tmp_path / "pictures" / "2026-01-01").exists()
+    shown = cv2.imread(str(kept[0]))
+    assert shown is not None
+    assert shown.shape == (PICTURE_PX // 2, PICTURE_PX, 3)
+    assert shown[48, 96, 2] > 180 > 60 > shown[48, 96, 0], "red is red"
+    assert log.counts()["pictures"] == 4
+
+
+def test_a_held_picture_is_kept_only_where_the_scene_asks_for_the_input(tmp_path: Path) -> None:
+    source = np.full((32, 32, 3), 90, np.uint8)
+    held = replace(picture(Judgement.HOLD, "x", held=1), source=source)
+    softened = replace(picture(Judgement.SOFTEN, "y", softened=1), pixels=np.full((32, 32, 4), 9, np.uint8))
+    kept = {}
+    for mode in ("off", "painted", "input"):
+        log = Audit(tmp_path / mode, "Mirror", wall_s=lambda: NOON)
+        witness = Witness(log, FACTS, mode)  # type: ignore[arg-type]
+        asked = witness.refresh(SECOND, Controls(), 0, "", ())
+        assert asked.want_held == (mode == "input")
+        witness.verdict(held, SECOND)
+        witness.verdict(softened, SECOND)
+        kept[mode] = [line["judgement"] for line in told(log, "verdict") if "picture" in line]
+    assert kept == {"off": [], "painted": ["soften"], "input": ["hold", "soften"]}
+
+
+def test_what_becomes_of_an_adapter_is_told_each_word_once_and_when_it_is_first_worn(audit: Audit) -> None:
+    witness = Witness(audit, FACTS)
+    found = News("waiting", "/looks/dusk.safetensors", "dusk", "d" * 64)
+    for news in (found, found, replace(found, state="passed"), replace(found, state="passed")):
+        witness.adapter(news)
+    bad = News("refused", "/looks/bad.pt", reason="pickles can run code")
+    witness.adapter(bad)
+    witness.adapter(replace(found, state="quarantined", reason="held in 9 of 12 ways", sheet="/s.png"))
+    for scale in (0.0, 0.5, 0.0, 0.7):
+        witness.refresh(SECOND, Controls(adapters={"dusk": scale}), 0, "", ())
+    said = told(audit, "adapter")
+    assert [line["state"] for line in said] == [
+        *("found", "auditioned", "refused", "quarantined", "first worn"),
+    ]
+    assert said[2]["reason"] == "pickles can run code"
+    assert said[3]["sheet"] == "/s.png"
+    assert (said[4]["name"], said[4]["hash"]) == ("dusk", "d" * 12)
+
+
+def test_what_the_critic_found_is_told_once_a_second(audit: Audit) -> None:
+    witness = Witness(audit, FACTS, "painted")
+    pixels = np.full((16, 16, 4), 50, np.uint8)
+    for frame in range(30):
+        witness.critic(pixels, Finding("not", 0.9, 0.5), SECOND + frame * SECOND // 15)
+    said = told(audit, "critic")
+    assert len(said) == 2
+    assert (said[0]["label"], said[0]["score"]) == ("not", 0.9)
+    assert (audit.folder / said[0]["picture"]).is_file() or audit.counts()["pictures"] > 0

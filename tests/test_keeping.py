@@ -13,7 +13,7 @@ from test_path import CHOICE, CLOCK, SIZE, frame
 from vivant.guardrails.guard_file import GuardFile, write_guard_file
 from vivant.guardrails.words import WordGuard
 from vivant.runtime.audit import Audit, read_day
-from vivant.runtime.audit_chart import day_chart, reasons, totals
+from vivant.runtime.audit_chart import day_chart, kept_pictures, reasons, totals
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.frames import Controls, Judgement, Latent, VivantError
 from vivant.runtime.parameters import Parameter, parameters_for
@@ -148,4 +148,18 @@ def test_a_day_is_counted_and_drawn(tmp_path: File) -> None:
     assert reasons(lines) == {"outside the envelope": 30}
     day_chart(lines, day, tmp_path / "day.png")
     day_chart([], day, tmp_path / "empty.png")
+    kept = Audit(tmp_path / "kept", "Mirror")
+    for number in range(20):
+        kept.note("verdict", np.full((90, 120, 4), 12 * number, np.uint8), judgement="hold", reason="probe")
+        while kept.counts()["pictures"] <= number:
+            time.sleep(0.002)
+    kept.note("adapter", state="refused", name="x")
+    kept.close()
+    of_kept, _ = read_day(tmp_path / "kept", day)
+    shown = kept_pictures(of_kept, tmp_path / "kept")
+    assert len(shown) == 12
+    assert all(pixels.shape == (90, 120, 3) for _, pixels in shown)
+    assert totals(of_kept)["adapter refused"] == 1
+    day_chart(of_kept, day, tmp_path / "kept.png", tmp_path / "kept")
+    assert (tmp_path / "kept.png").stat().st_size > (tmp_path / "day.png").stat().st_size
     assert (tmp_path / "day.png").stat().st_size > (tmp_path / "empty.png").stat().st_size > 500

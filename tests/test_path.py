@@ -82,6 +82,18 @@ def test_the_source_is_sent_when_it_is_asked_for(watch: Stopwatch) -> None:
     assert picture.source.shape == (128, 128, 3)
 
 
+def test_of_a_held_frame_the_source_is_sent_only_when_that_is_asked_for(watch: Stopwatch) -> None:
+    sent = []
+    with Path(CHOICE, SIZE) as path:
+        path.guard = Guard([Judge(lambda: Verdict(Judgement.HOLD, 0.0, "not this one"))])
+        for wish in ({}, {"want_source": True}, {"want_held": True}):
+            watch.start(CLOCK.now_ns())
+            picture = path.picture(frame(), Controls(size_px=SIZE, **wish), watch, 1)
+            assert picture.pixels.size == 0
+            sent.append(picture.source is not None)
+    assert sent == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -37,6 +37,7 @@ STOP_WAIT_S: Final = 2.0
 LONGEST_REASON: Final = 300  # characters that go out over OSC
 
 Tell = Callable[[str, Sequence[Value]], None]
+Note = Callable[[News], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ class LiveAdapters:
         """The hash of each adapter of the scene's own that can be worn, by name."""
         self.news: dict[str, News] = {}
         """The newest word on every file, by its path."""
+        self.note: Note | None = None
+        """Told of every word on a file; it must not wait."""
         self._asked: dict[str, News] = {}  # by kept file
         self._hello: object = process.hello
         self._looked_ns = -LOOK_NS
@@ -200,19 +203,24 @@ class LiveAdapters:
         self._dresser.stop()
 
     def _take(self, news: News) -> None:
-        self.news[news.path] = news
+        self._know(news)
         if news.state != "passed":
             self._say(news.name or Path(news.path).name, news.state, news.reason)
         elif self.worn.get(news.name) != news.hash:
             self._asked[news.kept] = news
             self._process.tell(Fit(news.kept))
 
+    def _know(self, news: News) -> None:
+        self.news[news.path] = news
+        if self.note is not None:
+            self.note(news)
+
     def _hung(self, word: Hung) -> None:
         news = self._asked.pop(word.path, None)
         if news is None:
             return
         if word.problem:
-            self.news[news.path] = replace(news, state="refused", reason=word.problem)
+            self._know(replace(news, state="refused", reason=word.problem))
             self._say(news.name, "refused", word.problem)
             return
         self.worn[news.name] = news.hash
