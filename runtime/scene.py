@@ -28,6 +28,8 @@ from vivant.engines.registry import BACKENDS
 from vivant.engines.student import find
 from vivant.runtime.adapters.found import worn_by
 from vivant.runtime.aliases import alias_problems
+from vivant.runtime.cues.listing import Cue, read_cues
+from vivant.runtime.cues.tracking import disagreements as cue_disagreements
 from vivant.runtime.frames import Value, VivantError
 from vivant.runtime.keeping import Guards, Words
 from vivant.runtime.osc_section import Osc
@@ -94,6 +96,7 @@ class Scene(BaseModel):
     calendar: Calendar = Field(default_factory=lambda: Calendar.model_validate({}))
     signals: dict[SignalName, Declared] = Field(default_factory=dict)
     triggers: dict[str, InstanceOf[Rule]] = Field(default_factory=dict)
+    cues: tuple[InstanceOf[Cue], ...] = ()
     guard: Guards = Field(default_factory=lambda: Guards.model_validate({}))
     words: Words = Field(default_factory=lambda: Words.model_validate({}))
     audit: str = "auto"
@@ -162,7 +165,7 @@ def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
 
     Clip paths are relative to the working directory. Raises VivantError like `load_scene`.
     """
-    table = scene.model_dump() | {"triggers": scene.triggers}
+    table = scene.model_dump() | {"triggers": scene.triggers, "cues": scene.cues}
     for key, value in changes.items():
         *outer, last = key.split(".")
         place = table
@@ -174,7 +177,7 @@ def change_scene(scene: Scene, changes: Mapping[str, object]) -> Scene:
 
 def tree_of(scene: Scene) -> Tree:
     """The parameter tree of the scene's student, with the values that the scene starts with."""
-    own = own_parameters(scene.model_dump(exclude={"triggers"}), scene.triggers)
+    own = own_parameters(scene.model_dump(exclude={"triggers", "cues"}), scene.triggers, scene.cues)
     tree = Tree((*parameters_of(scene.student, scene.adapters), *own))
     tree.words = scene.words.guard()
     tree.start_with(scene.parameters, "scene")
@@ -229,14 +232,15 @@ def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
     files = _adapter_files(table.get("adapters"), folder)
     reader = Reader()
     rules = reader.rules(table.get("triggers", {}))
-    own = tuple(own_parameters(table, rules))
+    cues, cue_problems = read_cues(table.get("cues", ()))
+    own = tuple(own_parameters(table, rules, cues))
     problems = _parameter_problems(assignments, table.get("student", "house"), files, own)
     if isinstance(given, dict):
         table = table | {"parameters": {}}
-    problems += [*reader.problems, *_trigger_problems(table, rules, files, own)]
+    problems += [*reader.problems, *cue_problems, *_act_problems(table, rules, cues, files, own)]
     problems += _alias_problems(table, files, own)
     try:
-        scene = Scene.model_validate(table | {"triggers": rules}, context={"folder": folder})
+        scene = Scene.model_validate(table | {"triggers": rules, "cues": cues}, context={"folder": folder})
     except ValidationError as error:
         raise VivantError(report(source, problems_of(error, Scene) + problems)) from error
     if problems:
@@ -291,23 +295,27 @@ def _parameter_problems(
     return problems
 
 
-def _trigger_problems(
-    table: Mapping[str, Any], rules: Mapping[str, Rule], adapters: Sequence[str], own: Sequence[Parameter]
+def _act_problems(
+    table: Mapping[str, Any],
+    rules: Mapping[str, Rule],
+    cues: Sequence[Cue],
+    adapters: Sequence[str],
+    own: Sequence[Parameter],
 ) -> list[str]:
-    """What the student's parameters, the signals and the campaigns say against the triggers; nothing while
-    the student is unknown, which is another problem."""
+    """What the student's parameters, the signals and the campaigns say against triggers and cues; nothing
+    while the student is unknown, which is another problem."""
     signals = table_in(table, "signals")
     campaigns = table_in(table_in(table, "calendar"), "campaigns")
     try:
         parameters = parameters_of(str(table.get("student", "house")), adapters)
     except VivantError:
         return []
-    return disagreements(rules, Tree((*parameters, *own)), campaigns, signals, sensed_by(table))
+    tree = Tree((*parameters, *own))
+    fighting = disagreements(rules, tree, campaigns, signals, sensed_by(table))
+    return [*fighting, *cue_disagreements(cues, tree)]
 
 
-def _alias_problems(
-    table: Mapping[str, Any], adapters: Sequence[str], own: Sequence[Parameter]
-) -> list[str]:
+def _alias_problems(table: Mapping[str, Any], adapters: Sequence[str], own: Sequence[Parameter]) -> list[str]:
     """What the parameters say against other names for them; nothing while the student is unknown."""
     aliases = table_in(table_in(table, "osc"), "aliases")
     if not aliases:

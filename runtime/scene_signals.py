@@ -3,9 +3,11 @@ add. Tables are as TOML holds them and may be wrong anywhere: what is wrong is s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from vivant.runtime.cues.listing import Cue
+from vivant.runtime.cues.tracking import cue_parameters
 from vivant.runtime.parameters import Parameter
 from vivant.runtime.signals import SENSED
 from vivant.runtime.triggers.agreement import trigger_parameters
@@ -17,11 +19,14 @@ def sensed_by(table: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(SENSED)
 
 
-def own_parameters(table: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[Parameter]:
-    """The parameters that a scene's `table` and its `rules` add to those of its student. A section whose
-    keys are parameters says here which they are."""
+def own_parameters(
+    table: Mapping[str, Any], rules: Mapping[str, Rule], cues: Sequence[Cue] = ()
+) -> Iterator[Parameter]:
+    """The parameters that a scene's `table`, its `rules` and its `cues` add to those of its student. A section
+    whose keys are parameters says here which they are."""
     signals = {name: _declared(one) for name, one in table_in(table, "signals").items()}
     yield from trigger_parameters(rules, signals)
+    yield from cue_parameters(cues)
 
 
 def table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -137,6 +137,8 @@ def _act_trouble(act: Act, path: Path, tree: Tree) -> Iterator[str]:
         name = act.address.removeprefix(ADAPTER)
         near = difflib.get_close_matches(name, known, n=1)
         yield problem(at, name, f"unknown adapter; {_hint(near) or 'see: vivant parameters'}")
+    elif act.key == "cue":
+        yield from _cue_trouble(at, act, parameter)
     elif act.address.startswith((SIGNAL, TRIGGER, ENABLED, PANIC_RELEASE)):
         yield problem(at, act.address, "is for people and signals; triggers do not set it")
     elif parameter is None or parameter.read_only:
@@ -151,6 +153,17 @@ def _act_trouble(act: Act, path: Path, tree: Tree) -> Iterator[str]:
         trouble = tree.problem(act.address, act.to)
         if trouble is not None:
             yield problem((*path, "to"), act.to, trouble)
+
+
+def _cue_trouble(path: Path, act: Act, parameter: Parameter | None) -> Iterator[str]:
+    if parameter is None:
+        yield problem(
+            path, act.to or act.address.rpartition("/")[2], "this scene has no cues; write [[cues]]"
+        )
+    elif act.to is not None and act.to not in parameter.choices:
+        near = difflib.get_close_matches(str(act.to), ["go", "back", *parameter.choices], n=1)
+        hint = f"; {_hint(near)}" if near else ""
+        yield problem(path, act.to, f"should be go, back or one of {', '.join(parameter.choices)}{hint}")
 
 
 def media_of(tree: Tree) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vivant.runtime.frames import Value
-from vivant.runtime.parameters import ADAPTER, CHOOSE, ROOT
+from vivant.runtime.parameters import ADAPTER, BACK, CHOOSE, GO, GOTO, ROOT
 from vivant.runtime.problems import key_text, problem, problems_of
 from vivant.runtime.triggers.rules import (
     ACTIONS,
@@ -23,6 +23,7 @@ from vivant.runtime.triggers.rules import (
     Act,
     AdapterKeys,
     Compound,
+    CueKeys,
     Head,
     Leaf,
     Part,
@@ -177,5 +178,8 @@ def _act_of(keys: BaseModel) -> Act:
         return Act("adapter", ADAPTER + keys.adapter, keys.scale, keys.fade_s)
     if isinstance(keys, SeedKeys):
         return Act("seed", SEED, PICKS.get(keys.seed, keys.seed))
+    if isinstance(keys, CueKeys):
+        pressed = {"go": GO, "back": BACK}.get(keys.cue)
+        return Act("cue", GOTO, keys.cue) if pressed is None else Act("cue", pressed, None)
     assert isinstance(keys, SetKeys)
     return Act("set", address_of(keys.set), keys.to, keys.fade_s)

@@ -315,15 +315,22 @@ class SeedKeys(BaseModel):
         return value
 
 
+class CueKeys(BaseModel):
+    """An action on the cue list: a cue's name, "go" or "back"."""
+
+    model_config = STRICT
+    cue: Text
+
+
 ACTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "set": SetKeys,
     "style": StyleKeys,
     "adapter": AdapterKeys,
     "seed": SeedKeys,
+    "cue": CueKeys,
 }
 NOT_YET: Final[Mapping[str, str]] = {
     "scene": "a show cannot change its scene while it runs; use style, adapter or set",
-    "cue": "scenes have no cues; use style, adapter or set",
 }
 
 
