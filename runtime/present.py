@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from vivant.runtime.adapters.live import LiveAdapters
 from vivant.runtime.canvas import Canvas, Look
 from vivant.runtime.critic import Criticism
+from vivant.runtime.cues.running import Cues, Lead
 from vivant.runtime.cycle import Cycle
 from vivant.runtime.doors import Doors
 from vivant.runtime.exchange import (
@@ -26,7 +28,7 @@ from vivant.runtime.ladder import Ladder, Step
 from vivant.runtime.look import look_of
 from vivant.runtime.meters import Window
 from vivant.runtime.moments import Moments
-from vivant.runtime.parameters import CHOOSE, PANIC, PANIC_RELEASE, ROOT
+from vivant.runtime.parameters import BACK, CHOOSE, GO, PANIC, PANIC_RELEASE, ROOT
 from vivant.runtime.patience import Patience
 from vivant.runtime.record import Recorder
 from vivant.runtime.report import Meters
@@ -38,7 +40,10 @@ from vivant.runtime.triggers.running import Triggers
 from vivant.runtime.witness import Witness
 
 LOG = logging.getLogger("vivant.present")
-PANIC_KEY, RELEASE_KEY = "p", "f9"  # nobody ends a panic by leaning on a key
+PRESSED: Final[Mapping[str, str]] = MappingProxyType(
+    {"p": PANIC, "f9": PANIC_RELEASE, "space": GO, "right": GO, "left": BACK}
+)
+"""Keys and the actions that they press. Nobody ends a panic by leaning on a key."""
 BLANK: Final = ROOT + "present/blank"
 CROSSFADE: Final = ROOT + "present/crossfade"
 GRAIN_AFTER_S: Final = 0.1  # until then the next picture brings the next grain
@@ -79,6 +84,7 @@ class Company:
     doors: Doors = field(default_factory=Doors)
     signals: Signals = field(default_factory=Signals)
     triggers: Triggers | None = None
+    cues: Cues | None = None
     fallbacks: Fallbacks | None = None
     witness: Witness | None = None
     adapters: LiveAdapters | None = None
@@ -115,6 +121,7 @@ class Present:
         self._judgement = Judgement.HOLD
         self._presented_ns = 0
         self._record_ns = 0
+        self._lead = Lead(self._refresh_ns, self._refresh_ns)
         self._settled_ns = 0
         self.meters = Meters()
 
@@ -138,6 +145,8 @@ class Present:
         signals = beside.signals.step(now_ns)
         if beside.triggers is not None:
             beside.triggers.step(now_ns, signals)
+        if beside.cues is not None:
+            beside.cues.step(now_ns, self._lead, self._refresh_ns)
         self._cycle.step(now_ns)
         self._tree.tick(now_ns)
         self._serial += 1
@@ -168,16 +177,14 @@ class Present:
         beside.doors.feed(self._tree, self.status, self._clock.now_ns())
 
     def _press(self, now_ns: int) -> None:
-        """Keys: 1, 2, 3 ... choose a style, B blanks, P is the panic and F9 its release; the window itself
-        sees to F and Esc."""
+        """Keys: 1, 2, 3 ... choose a style, B blanks, P is the panic and F9 its release, space and right call
+        the next cue, left the one before; the window itself sees to F and Esc."""
         styles = self._tree.media
         for key in self._surface.pressed():
             if key.isdecimal() and 0 < int(key) <= len(styles):
                 self._tree.set(CHOOSE, (styles[int(key) - 1],), now_ns, "keys")
-            elif key == PANIC_KEY:
-                self._tree.set(PANIC, (), now_ns, "keys")
-            elif key == RELEASE_KEY:
-                self._tree.set(PANIC_RELEASE, (), now_ns, "keys")
+            elif PRESSED.get(key) in self._tree.parameters:
+                self._tree.set(PRESSED[key], (), now_ns, "keys")
             elif key == "b":
                 self._tree.set(BLANK, (not self._tree.value(BLANK),), now_ns, "keys")
 
@@ -291,7 +298,10 @@ class Present:
 
     def _climb(self, now_ns: int) -> None:
         """Ask the ladder for another size when the latency left the budget, or leaves room."""
-        if self._with.ladder is None or self._serial % CLIMB_EVERY:
+        if self._serial % CLIMB_EVERY:
+            return
+        self._learn_lead()
+        if self._with.ladder is None:
             return
         latency_ms, model_ms = self._latency.percentile(95), self._model.percentile(95)
         if latency_ms is None or model_ms is None:
@@ -306,6 +316,14 @@ class Present:
             )
             self._latency.clear()
             self._model.clear()
+
+    def _learn_lead(self) -> None:
+        """How long values take to the screen: a refresh those that are drawn with; those of the student as
+        long as a picture, and half the time until the next one is begun."""
+        latency_ms = self._latency.percentile(50)
+        if latency_ms is not None:
+            painted_ms = latency_ms + self._shown.interval_ms / 2
+            self._lead = Lead(self._refresh_ns, round(painted_ms * 1e6))
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -357,6 +375,7 @@ class Present:
             "triggered": 0 if self._with.triggers is None else self._with.triggers.firings,
             "fallback": 0 if self._with.fallbacks is None else self._with.fallbacks.reached,
             **({} if self._with.critic is None else self._with.critic.status()),
+            **({} if self._with.cues is None else self._with.cues.status(self._clock.now_ns())),
             "adapters": 0 if self._with.adapters is None else len(self._with.adapters.worn),
             "adapters_refused": 0 if self._with.adapters is None else self._with.adapters.failed,
             "refused": self._with.doors.refused,

@@ -23,6 +23,7 @@ from vivant.runtime.canvas import Canvas
 from vivant.runtime.critic import Criticism
 from vivant.runtime.criticism import CriticProcess
 from vivant.runtime.doors import Door, Doors
+from vivant.runtime.cues.running import Cues, log_line
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Controls, MonotonicClock
@@ -39,6 +40,7 @@ from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
 from vivant.runtime.triggers.running import Hook, LogLines, Triggers
 from vivant.runtime.witness import Witness
+from vivant.runtime.tree import Tree
 
 LOG = logging.getLogger("vivant.show")
 
@@ -143,6 +145,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             open_parts.callback(adapters.close)
             adapters.note = None if witness is None else witness.adapter
         critic = criticism_of(scene, looking)
+        cues = cues_of(scene, tree, doors, witness)
+        process.hears[Unspoken] = Refusals(tree, doors.tell).hear
         if critic is not None and witness is not None:
             critic.found = witness.critic
         present = Present(
@@ -164,6 +168,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 recorder,
                 moments,
                 critic,
+                cues,
             ),
         )
         stop.install()
@@ -185,6 +190,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         from vivant.runtime.sheet import contact_sheet
 
         columns = [(source, shown) for _, source, shown in moments.taken]
+        report["cues"] = None if cues is None else cues.counts()
         contact_sheet(columns, wishes.sheet, seconds=[at_s for at_s, _, _ in moments.taken])
     if wishes.report is not None:
         write_json(report, wishes.report)
@@ -208,6 +214,21 @@ def audit_of(scene: Scene) -> Audit | None:
     if scene.audit == "off":
         return None
     return Audit(audit_folder() if scene.audit == "auto" else Path(scene.audit), scene.title)
+
+
+def tracking_of(scene: Scene, context: SpawnContext, clock: Clock) -> BodyTracking | None:
+    """The watch over the process that tracks people, as [body] asks for it; None where none is needed. Raises
+    VivantError when the tracker that it names is not here."""
+    tracked = scene.body.track not in ("off", "near")
+    return BodyTracking(scene.body, context, clock) if tracked else None
+
+
+def cues_of(scene: Scene, tree: Tree, doors: Doors, witness: Witness | None) -> Cues | None:
+    """The scene's cue list; None where it has none."""
+    if not scene.cues:
+        return None
+    hooks = (log_line,) if witness is None else (log_line, witness.went)
+    return Cues(scene.cues, tree, scene.calendar, tell=doors.tell, hooks=hooks)
 
 
 def critic_of(

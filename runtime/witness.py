@@ -14,13 +14,14 @@ from typing import Any, Final
 from vivant.guardrails.critic import Finding
 from vivant.runtime.adapters.dresser import News
 from vivant.runtime.audit import Audit, Kept
+from vivant.runtime.cues.running import Went
 from vivant.runtime.fallbacks import Step as Fallback
 from vivant.runtime.frames import U8, Controls, Judgement, Picture, Value
 from vivant.runtime.ladder import Step as Rung
 from vivant.runtime.triggers.running import Firing
 
 AGAIN_NS: Final = 1_000_000_000
-NOT_PEOPLE: Final = ("triggers", "scene", "command line", "cycle")
+NOT_PEOPLE: Final = ("triggers", "cues", "scene", "command line", "cycle")
 STATES: Final = {"waiting": "found", "passed": "auditioned"}
 """What the log calls a state of News; others as they are."""
 SHORT: Final = 12  # characters of a hash
@@ -106,6 +107,10 @@ class Witness:
         self._audit.note(
             "trigger", **{k: v for k, v in firing.record().items() if k not in ("wall_s", "what")}
         )
+
+    def went(self, cue: Went) -> None:
+        """A hook of the cue list."""
+        self._audit.note("cue", cue=cue.name, number=cue.number, source=cue.source)
 
     def adapter(self, news: News) -> None:
         """A hook of the live adapters: what became of a file, each word once."""

@@ -218,3 +218,21 @@ def test_triggers_are_listed_in_words() -> None:
     assert "engage stands and presence below 0.15 for 5 s" in done.output
     assert "then   not again for 45 s" in done.output
     assert "has no triggers" in CliRunner().invoke(app, ["list", "mirror"]).output
+
+
+def test_cues_go_in_a_simulation_as_in_a_show(tmp_path: Path) -> None:
+    path = tmp_path / "tide.toml"
+    path.write_text(
+        'title = "Tide"\ncalendar.zone = "UTC"\n'
+        '[[cues]]\nname = "day"\nat = "08:00"\nstyle = "ink"\nfade_s = 0\n'
+        '[[cues]]\nname = "night"\nstyle = "coral"\nfade_s = 0\n'
+        '[triggers.dusk]\nwhen = { at = "18:00" }\ndo = { cue = "night" }\n'
+    )
+    scene = load_scene(path)
+    plan = Plan(dt.datetime(2026, 11, 21, tzinfo=dt.UTC), 86_400, step_s=30)
+    (*_, made) = simulate(scene, tree_of(scene), plan)
+    assert [(one.what, one.begin_s) for one in made.styles] == [
+        ("oil", 0),
+        ("ink", 28_800),
+        ("coral", 64_800),
+    ]

@@ -68,6 +68,11 @@ Hook = Callable[[Went], None]
 Tell = Callable[[str, Sequence[Value]], None]
 
 
+def log_line(went: Went) -> None:
+    """A hook: one line for each cue."""
+    LOG.info("cue %d %s (%s)", went.number, went.name, went.source)
+
+
 class Cues:
     """The cue list of one show. One thread: the present loop's. `step` never waits.
 
@@ -276,7 +281,6 @@ class Cues:
         self._went += 1
         self._tree.set(GOTO, (cue.name,), now_ns, SOURCE)
         self._say_where(now_ns)
-        LOG.info("cue %d %s (%s)", called.number, cue.name, called.source)
         went = Went(called.number, cue.name, called.source, now_ns)
         for hook in self._hooks:
             hook(went)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from vivant.runtime.cues.running import Cues, Lead
 from vivant.runtime.cycle import Cycle
 from vivant.runtime.frames import EMPTY, ManualClock, Value
 from vivant.runtime.parameters import CHOOSE
@@ -115,6 +116,7 @@ def simulate(scene: Scene, tree: Tree, plan: Plan) -> Iterator[Simulation]:
         seed=plan.seed,
         wall_s=lambda: begin_s + clock.ns / 1e9,
     )
+    cues = Cues(scene.cues, tree, scene.calendar, wall_s=lambda: begin_s + clock.ns / 1e9)
     room, cycle, standing, styles = Signals(), Cycle(tree), Open(), Open()
     sampler = Sampler(made.curves)
     hour_s = 3600.0
@@ -122,6 +124,8 @@ def simulate(scene: Scene, tree: Tree, plan: Plan) -> Iterator[Simulation]:
         clock.ns = round(now_s * 1e9)
         room.hear(signals, clock.ns)
         made.firings += triggers.step(clock.ns, room.step(clock.ns))
+        if scene.cues:
+            cues.step(clock.ns, Lead())
         cycle.step(clock.ns)
         tree.tick(clock.ns)
         standing.turn(triggers.standing, now_s, made.stood)
