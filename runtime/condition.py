@@ -1,4 +1,5 @@
-"""From a sense's frame to what the student is given: cut to its shape, calmed, and what moves in it."""
+"""From a sense's frame to what the student is given: cut to its shape, without what is not to be painted,
+calmed; and what moves in it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from vivant.runtime.body.paint import Paint
+from vivant.runtime.body.watch import Watch
 from vivant.runtime.frames import F32, U8, Controls, Frame
 
 SMOOTH_ADDRESS: Final = "/vivant/motion/smooth"
@@ -24,11 +27,13 @@ PRESENCE_S: Final = 6.0  # and is believed to be there for about so long without
 
 
 class Condition:
-    """For one size of the student's picture. One thread; buffers are its own, so nothing grows."""
+    """For one size of the student's picture. One thread; buffers are its own, so nothing grows. `watch` sees
+    the frames of a scene that tracks people."""
 
-    def __init__(self, size_px: tuple[int, int]) -> None:
+    def __init__(self, size_px: tuple[int, int], watch: Watch | None = None) -> None:
         width, height = self.size_px = size_px
         self._cut: U8 = np.empty((height, width, 3), np.uint8)
+        self._watch, self._paint = watch, None if watch is None else Paint(size_px)
         self._stillness = Stillness(size_px)
         self._signals = Signals()
         self._last_ns: int | None = None
@@ -36,7 +41,8 @@ class Condition:
     def apply(self, frame: Frame, controls: Controls) -> tuple[U8, Mapping[str, float]]:
         """`pixels` u8 (H, W, 3) of the student's size, valid until the next call, and the signals.
 
-        The middle of the frame is taken, as large as the picture's shape allows. With
+        The middle of the frame is taken, as large as the picture's shape allows. Of it remains what
+        `/vivant/body/paint` says. With
         `/vivant/motion/smooth` above 0, regions in which nothing moves are averaged over time; a region
         that moves is taken as it is. Signals: see Signals.
         """
@@ -44,7 +50,10 @@ class Condition:
         step_s = 0.0 if self._last_ns is None else (frame.captured_ns - self._last_ns) / 1e9
         step_s = min(max(step_s, 0.0), LONGEST_STEP_S)
         self._last_ns = frame.captured_ns
-        signals = self._signals.update(self._cut, step_s)
+        signals: dict[str, float] = self._signals.update(self._cut, step_s)
+        if self._watch is not None and self._paint is not None:
+            signals |= self._watch.look(self._cut, frame)
+            self._paint.apply(self._cut, self._watch, frame.captured_ns, controls)
         smooth = controls.numbers.get(SMOOTH_ADDRESS, 0.0)
         smooth = min(max(float(smooth), 0.0), 1.0) if isinstance(smooth, float | int) else 0.0
         if smooth > 0.0:

@@ -92,6 +92,12 @@ class LaneWriter:
         fence()
         self._head[0] = number
 
+    def wipe(self) -> None:
+        """Overwrite the newest value with zeros. Only where its reader is known to have taken it."""
+        number = int(self._head[0]) % SLOTS
+        header, payload = self._headers[number], self._payloads[number]
+        payload[: int(header[2 : 2 + int(header[1])].sum())] = 0
+
 
 class LaneReader:
     """The one reader of a lane. `torn` counts the copies that were thrown away."""

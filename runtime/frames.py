@@ -62,11 +62,13 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame of a sense: `pixels` u8 (H, W, 3) sRGB; `captured_ns` on the monotonic clock."""
+    """One frame of a sense: `pixels` u8 (H, W, 3) sRGB; `captured_ns` on the monotonic clock. `near` u8
+    (H, W) of a depth camera: 255 where somebody stands near; None from all others."""
 
     pixels: U8
     serial: int
     captured_ns: int
+    near: U8 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,9 @@ class Controls:
     `strength` in [0, 1] is img2img strength (the sigma of the first denoising step); `steps` 1, 2 or 4;
     `styles` weight by style name, each in [0, 1]; `adapters` scale by adapter name; `numbers` every
     parameter's value by OSC address; `size_px` (width, height) of the student's picture.
-    `want_source` asks for the next pictures to carry what the student was given, `want_held` for those that are
-    held to. `stamp_ns` is taken as a
-    refresh begins; the next begins `refresh_ns` later (0: not known). A picture that is there at `draw_by_ns`
+    `want_source` asks for the next pictures to carry what the student was given, `want_held` for those that
+    are held to do so. `stamp_ns` is taken as a refresh begins; the next begins `refresh_ns` later (0: not
+    known). A picture that is there at `draw_by_ns`
     (or whole refreshes later) is drawn while that refresh lasts.
     """
 

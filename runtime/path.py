@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from vivant.engines.contract import EngineError, Fitted, LoadedStudent, Precision
+from vivant.engines.diffusion.concepts import Denied
 from vivant.engines.field import BANKS, PlaneField, tile_blocks
 from vivant.engines.kinds import load_student
 from vivant.engines.slots import ORIENTED, RECIPES
@@ -23,6 +24,7 @@ from vivant.guardrails.frozen import Frozen
 from vivant.guardrails.guard import Guard
 from vivant.guardrails.guard_file import GuardFile
 from vivant.runtime.adapters.fitting import Fit, Fitting, Hung
+from vivant.runtime.body.watch import Watch
 from vivant.runtime.condition import SMOOTH_ADDRESS, Condition
 from vivant.runtime.frames import (
     STAGES,
@@ -91,18 +93,23 @@ class StudentChoice:
     seed: int
     adapters: tuple[str, ...] = ()  # files beside those that come with vivant
     guards: tuple[GuardFile, ...] = ()  # beside the student's own
+    denied: Denied | None = None  # concepts
 
 
 class Path:
     """Condition, student, guard and planes for one size of picture. One thread; a context manager. `first`
     is what the first frame will be asked for, as far as it takes long to get ready; `step_ms` what one
-    denoising step took at the start."""
+    denoising step took at the start. `watch` sees the frames where people are tracked."""
 
     def __init__(
-        self, choice: StudentChoice, size_px: tuple[int, int], first: Controls | None = None
+        self,
+        choice: StudentChoice,
+        size_px: tuple[int, int],
+        first: Controls | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.size_px = size_px
-        self.condition = Condition(size_px)
+        self.condition = Condition(size_px, watch)
         self.student = load_student(
             choice.student,
             choice.backend,
@@ -124,6 +131,8 @@ class Path:
         self.whole: WholeFrame | None = None
         self._part_by_part = 0
         try:
+            if choice.denied is not None:
+                self.student.deny(choice.denied)
             self._warm_up(first or Controls())
             self._apart = refusal_of_whole(self.student, choice)
             self.whole = None if self._apart else whole_of(self.student, choice.seed)
@@ -320,8 +329,8 @@ class Paths:
     that cannot be loaded is logged once and not tried again.
     """
 
-    def __init__(self, choice: StudentChoice, first: Controls) -> None:
-        self._choice = choice
+    def __init__(self, choice: StudentChoice, first: Controls, watch: Watch | None = None) -> None:
+        self._choice, self._watch = choice, watch
         self._loaded: Path | None = None
         self._refused: set[tuple[int, int]] = set()
         self._thread: threading.Thread | None = None
@@ -329,7 +338,7 @@ class Paths:
         LOG.info(
             "getting ready at %dx%d; the first time on a machine this takes some ten seconds", *first.size_px
         )
-        self.now = Path(choice, first.size_px, first)
+        self.now = Path(choice, first.size_px, first, watch)
 
     def want(self, controls: Controls) -> Path:
         """The path to use for the next frame; starts loading another when the size that is asked for is not
@@ -364,7 +373,7 @@ class Paths:
     def _load(self, controls: Controls) -> None:
         size_px = controls.size_px
         try:
-            self._loaded = Path(self._choice, size_px, controls)
+            self._loaded = Path(self._choice, size_px, controls, self._watch)
         except Exception:
             self._refused.add(size_px)
             LOG.exception("cannot change to %dx%d; staying at %dx%d", *size_px, *self.now.size_px)

@@ -13,14 +13,18 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final
 
 from vivant.engines.contract import Precision
+from vivant.engines.diffusion.concepts import Denied
 from vivant.guardrails.guard_file import GuardFile
 from vivant.runtime.adapters.fitting import Fit, Hung
 from vivant.runtime.exchange import LaneReader, Lanes, LaneWriter, read_controls, write_picture
 from vivant.runtime.frames import Controls, Frame, Judgement, MonotonicClock, Picture, Verdict, VivantError
 from vivant.runtime.genlock import Genlock
+from vivant.runtime.refusals import Unspoken
 from vivant.runtime.supervise import RENDER, Hello
 
 if TYPE_CHECKING:  # the present process imports this module for its names alone
+    from vivant.runtime.body.process import BodyLanes
+    from vivant.runtime.body.section import Body
     from vivant.runtime.path import Path, Paths, Stopwatch
     from vivant.runtime.senses.contract import Sense
     from vivant.runtime.senses.registry import Choice
@@ -44,7 +48,10 @@ class Job:
     controls: Controls
     adapters: tuple[str, ...] = ()  # files beside those that come with vivant
     guards: tuple[GuardFile, ...] = ()  # beside the student's own
+    denied: Denied | None = None  # concepts that no prompt may mean
     checked: bool = False  # the sense was there before: it may be away now, and will be waited for
+    body: Body | None = None  # None where nobody is tracked
+    body_lanes: BodyLanes | None = None  # to the tracker and back; None where none runs
 
 
 def render(job: Job, lanes: Lanes, line: Connection) -> None:
@@ -54,6 +61,7 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
     import cv2
 
     from vivant.engines.registry import choose
+    from vivant.runtime.body.watch import Watch
     from vivant.runtime.path import Paths, StudentChoice
     from vivant.runtime.senses.registry import check_sense, choose_sense, open_sense
 
@@ -65,9 +73,11 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
             check_sense(looked_at.spec)
         backend, reason = choose(job.backend)
         choice = StudentChoice(
-            job.student, backend, job.precision, job.threads, job.seed, job.adapters, job.guards
-        )
-        paths = Paths(choice, job.controls)
+            job.student, backend, job.precision, job.threads, job.seed, job.adapters, job.guards,
+            job.denied,
+        )  # fmt: skip
+        watch = None if job.body is None else Watch(job.body, job.body_lanes)
+        paths = Paths(choice, job.controls, watch)
         sense = open_sense(looked_at.spec, clock, phase=genlock.phase_ns)
     except VivantError as problem:
         say(line, Hello({}, str(problem)))
@@ -83,7 +93,7 @@ def render(job: Job, lanes: Lanes, line: Connection) -> None:
         paths.close()
 
 
-def say(line: Connection, hello: Hello | Hung) -> None:
+def say(line: Connection, hello: Hello | Hung | Unspoken) -> None:
     """Tell the present process; one that is gone by now needs no answer, and the loop will see it."""
     with contextlib.suppress(OSError):
         line.send(hello)
@@ -109,6 +119,8 @@ def paint(
         path = paths.want(controls)
         for hung in paths.dress(words):
             say(line, hung)
+        for text, why in path.student.refusals():
+            say(line, Unspoken(text, why))
         frame = sense.wait_newer(seen, FRAME_WAIT_S)
         if frame is None:
             waits += 1

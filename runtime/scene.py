@@ -28,6 +28,7 @@ from vivant.engines.registry import BACKENDS
 from vivant.engines.student import find
 from vivant.runtime.adapters.found import worn_by
 from vivant.runtime.aliases import alias_problems
+from vivant.runtime.body.section import Body
 from vivant.runtime.cues.listing import Cue, read_cues
 from vivant.runtime.cues.tracking import disagreements as cue_disagreements
 from vivant.runtime.frames import Value, VivantError
@@ -46,6 +47,8 @@ from vivant.runtime.problems import problem, problems_of, report
 from vivant.runtime.prompting import prompting
 from vivant.runtime.scene_signals import own_parameters, sensed_by, table_in
 from vivant.runtime.senses.registry import KINDS
+from vivant.runtime.sound.section import Sound
+from vivant.runtime.tempo.parameters import Tempos, tempo_parameters
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.agreement import disagreements
 from vivant.runtime.triggers.reading import Reader
@@ -97,6 +100,9 @@ class Scene(BaseModel):
     signals: dict[SignalName, Declared] = Field(default_factory=dict)
     triggers: dict[str, InstanceOf[Rule]] = Field(default_factory=dict)
     cues: tuple[InstanceOf[Cue], ...] = ()
+    body: Body = Field(default_factory=lambda: Body.model_validate({}))
+    sound: Sound = Field(default_factory=lambda: Sound.model_validate({}))
+    tempo: Tempos = Field(default_factory=lambda: Tempos.model_validate({}))
     guard: Guards = Field(default_factory=lambda: Guards.model_validate({}))
     words: Words = Field(default_factory=lambda: Words.model_validate({}))
     audit: str = "auto"
@@ -333,7 +339,7 @@ def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter
     card, worn, _ = worn_by(student, adapters)
     sketches = {name: AdapterSketch(one.summary, one.alone) for name, one in worn.items()}
     own = None if card.diffusion is None else prompting(card.diffusion)
-    return parameters_for(card.styles, sketches, own)
+    return (*parameters_for(card.styles, sketches, own), *tempo_parameters())
 
 
 def _input_in(text: str, folder: Path) -> str:

@@ -6,27 +6,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from vivant.runtime.body.section import body_parameters, body_signals
 from vivant.runtime.cues.listing import Cue
 from vivant.runtime.cues.tracking import cue_parameters
 from vivant.runtime.parameters import Parameter
 from vivant.runtime.signals import SENSED
+from vivant.runtime.sound.section import sound_parameters, sound_signals
+from vivant.runtime.tempo.parameters import SIGNALS as BEAT_SIGNALS
 from vivant.runtime.triggers.agreement import trigger_parameters
 from vivant.runtime.triggers.rules import Declared, Rule
 
 
 def sensed_by(table: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the signals that the senses and sources of a scene's `table` may say."""
-    return tuple(SENSED)
+    heard = sound_signals(table_in(table, "sound"))
+    return (*SENSED, *body_signals(table_in(table, "body")), *heard, *BEAT_SIGNALS)
 
 
 def own_parameters(
     table: Mapping[str, Any], rules: Mapping[str, Rule], cues: Sequence[Cue] = ()
 ) -> Iterator[Parameter]:
-    """The parameters that a scene's `table`, its `rules` and its `cues` add to those of its student. A section
-    whose keys are parameters says here which they are."""
+    """The parameters that a scene's `table`, its `rules` and its `cues` add to those of its student. A
+    section whose keys are parameters says here which they are."""
     signals = {name: _declared(one) for name, one in table_in(table, "signals").items()}
     yield from trigger_parameters(rules, signals)
     yield from cue_parameters(cues)
+    yield from sound_parameters(table_in(table, "sound"))
+    yield from body_parameters(table_in(table, "body"))
 
 
 def table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

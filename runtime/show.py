@@ -19,11 +19,12 @@ from vivant.engines.student import find
 from vivant.runtime.adapters.live import LiveAdapters, opening
 from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.audit import Audit, audit_folder
+from vivant.runtime.body.process import BodyTracking
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.critic import Criticism
 from vivant.runtime.criticism import CriticProcess
-from vivant.runtime.doors import Door, Doors
 from vivant.runtime.cues.running import Cues, log_line
+from vivant.runtime.doors import Door, Doors
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Controls, MonotonicClock
@@ -32,15 +33,16 @@ from vivant.runtime.moments import Moments
 from vivant.runtime.osc import OscDoor
 from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.record import Recorder
+from vivant.runtime.refusals import Refusals, Unspoken
 from vivant.runtime.render import Job, render
 from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.signals import Signals, Source
 from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
+from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.running import Hook, LogLines, Triggers
 from vivant.runtime.witness import Witness
-from vivant.runtime.tree import Tree
 
 LOG = logging.getLogger("vivant.show")
 
@@ -98,6 +100,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     begun = opening(scene, registry, wishes.locked)
     with ExitStack() as open_parts:
         first = tree.controls(clock.now_ns(), 0, scene.size)
+        tracking = tracking_of(scene, context, clock)
         job = Job(
             scene.input,
             scene.student,
@@ -108,13 +111,17 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             first,
             tuple(begun.files.values()),
             guards=scene.guard.named(),
+            denied=scene.words.denied(),
+            body=scene.body if scene.body.on else None,
+            body_lanes=None if tracking is None else tracking.lanes,
         )
         graphs = find(scene.student).glob("*.onnx*")
         process = RenderProcess(context, render, job, lanes, clock, start_limit_s(graphs))
         audit = audit_of(scene)
         if audit is not None:
             open_parts.callback(audit.close)
-        doors, signals = Doors(doors_of(scene, clock)), Signals(sources_of(scene, clock))
+        sources = [*sources_of(scene, clock), *([] if tracking is None else [tracking])]
+        doors, signals = Doors(doors_of(scene, clock)), Signals(sources)
         for close in (*(door.close for door in doors.all), *(source.close for source in signals.sources)):
             open_parts.callback(close)
         process.start()
@@ -138,6 +145,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             tree.heard, tree.denied = witness.heard, witness.refused
             hooks.append(witness.fired)
         triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=doors.tell, hooks=hooks)
+        cues = cues_of(scene, tree, doors, witness)
+        process.hears[Unspoken] = Refusals(tree, doors.tell).hear
         adapters = LiveAdapters.of(
             scene, first, context, process, tree, begun, clock, registry, wishes.locked, doors.tell
         )
@@ -145,8 +154,6 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             open_parts.callback(adapters.close)
             adapters.note = None if witness is None else witness.adapter
         critic = criticism_of(scene, looking)
-        cues = cues_of(scene, tree, doors, witness)
-        process.hears[Unspoken] = Refusals(tree, doors.tell).hear
         if critic is not None and witness is not None:
             critic.found = witness.critic
         present = Present(
@@ -161,6 +168,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 doors,
                 signals,
                 triggers,
+                cues,
                 fallbacks_of(scene, first),
                 witness,
                 adapters,
@@ -168,7 +176,6 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 recorder,
                 moments,
                 critic,
-                cues,
             ),
         )
         stop.install()
@@ -183,6 +190,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             witness.end(present.meters.frames())
         report = assemble(scene, surface, process, present, recorder, asked) | doors.counts()
         report["sources"] = signals.counts()
+        report["cues"] = None if cues is None else cues.counts()
         report["critic"] = None if critic is None else critic.counts()
         report["live_adapters"] = None if adapters is None else adapters.counts()
         report["audit"] = None if audit is None else {"folder": str(audit.folder)} | audit.counts()
@@ -190,7 +198,6 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         from vivant.runtime.sheet import contact_sheet
 
         columns = [(source, shown) for _, source, shown in moments.taken]
-        report["cues"] = None if cues is None else cues.counts()
         contact_sheet(columns, wishes.sheet, seconds=[at_s for at_s, _, _ in moments.taken])
     if wishes.report is not None:
         write_json(report, wishes.report)
@@ -209,13 +216,6 @@ def sources_of(scene: Scene, clock: Clock) -> list[Source]:
     return []
 
 
-def audit_of(scene: Scene) -> Audit | None:
-    """The audit log that a scene asks for; None where it is off."""
-    if scene.audit == "off":
-        return None
-    return Audit(audit_folder() if scene.audit == "auto" else Path(scene.audit), scene.title)
-
-
 def tracking_of(scene: Scene, context: SpawnContext, clock: Clock) -> BodyTracking | None:
     """The watch over the process that tracks people, as [body] asks for it; None where none is needed. Raises
     VivantError when the tracker that it names is not here."""
@@ -229,6 +229,13 @@ def cues_of(scene: Scene, tree: Tree, doors: Doors, witness: Witness | None) -> 
         return None
     hooks = (log_line,) if witness is None else (log_line, witness.went)
     return Cues(scene.cues, tree, scene.calendar, tell=doors.tell, hooks=hooks)
+
+
+def audit_of(scene: Scene) -> Audit | None:
+    """The audit log that a scene asks for; None where it is off."""
+    if scene.audit == "off":
+        return None
+    return Audit(audit_folder() if scene.audit == "auto" else Path(scene.audit), scene.title)
 
 
 def critic_of(

@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from vivant.runtime.exchange import Lanes
 from vivant.runtime.frames import STAGES, Clock, VivantError
 
 LOG = logging.getLogger("vivant.supervise")
@@ -52,8 +51,15 @@ class Hello:
     problem: str = ""  # a person's error message; empty when it is ready
 
 
+class Pulsed(Protocol):
+    """What a process and the one that watches it share: at least a pulse, as Lanes has."""
+
+    @property
+    def pulse(self) -> Any: ...  # a ctypes array; multiprocessing gives it no public type
+
+
 class RenderProcess:
-    """One render process after another. Only the present loop's thread calls it.
+    """One render process after another, or one of another `name`. Only the present loop's thread calls it.
 
     `body(job, lanes, connection)` is what runs in the child; it sends one Hello and then renders until
     the connection closes. Words go both ways meanwhile (`tell`, `said`): what they mean is for others.
@@ -62,13 +68,16 @@ class RenderProcess:
     def __init__(
         self,
         context: SpawnContext,
-        body: Callable[[Any, Lanes, Connection], None],
+        body: Callable[[Any, Any, Connection], None],
         job: Any,
-        lanes: Lanes,
+        lanes: Pulsed,
         clock: Clock,
         start_limit_s: float = START_LIMIT_S,
+        name: str = "render",
+        back_off_s: Sequence[float] = BACK_OFF_S,
     ) -> None:
         self._context, self._body, self.job = context, body, job
+        self._name, self._back_off_s = name, tuple(back_off_s)
         self._start_limit_s = start_limit_s
         self._lanes, self._clock = lanes, clock
         self._process: BaseProcess | None = None
@@ -80,6 +89,8 @@ class RenderProcess:
         self.facts: dict[str, Any] = {}
         self.restarts = 0
         self._said: deque[Any] = deque(maxlen=SAID)
+        self.hears: dict[type, Callable[[Any], None]] = {}
+        """Who hears words of a kind, as they come; all others wait in `said`."""
         self.trouble = ""  # why the last one was given up
 
     @property
@@ -93,7 +104,7 @@ class RenderProcess:
         self._lanes.pulse[RENDER] = 0
         self.hello = None
         self._process = self._context.Process(
-            target=self._body, args=(self.job, self._lanes, theirs), name="vivant-render", daemon=True
+            target=self._body, args=(self.job, self._lanes, theirs), name=f"vivant-{self._name}", daemon=True
         )
         self._process.start()
         theirs.close()
@@ -154,6 +165,8 @@ class RenderProcess:
                     self.hello = said
                     if not said.problem:
                         self.facts = said.facts
+                elif type(said) in self.hears:
+                    self.hears[type(said)](said)
                 else:
                     self._said.append(said)
 
@@ -178,11 +191,11 @@ class RenderProcess:
     def _give_up(self, trouble: str, now_ns: int) -> None:
         lived_s = (now_ns - self._started_ns) / 1e9
         self._failures = 0 if lived_s > HEALTHY_AFTER_S else self._failures
-        wait_s = BACK_OFF_S[min(self._failures, len(BACK_OFF_S) - 1)]
+        wait_s = self._back_off_s[min(self._failures, len(self._back_off_s) - 1)]
         self._failures += 1
         self._start_at_ns = now_ns + round(wait_s * 1e9)
         self.trouble = trouble
-        LOG.warning("render process %s %s; starting another in %.2f s", self.pid, trouble, wait_s)
+        LOG.warning("%s process %s %s; starting another in %.2f s", self._name, self.pid, trouble, wait_s)
         self._end(grace_s=0.0)
 
     def _end(self, grace_s: float) -> None:
