@@ -9,8 +9,9 @@ from typing import Any, Final, Literal
 import moderngl
 import numpy as np
 
-from vivant.runtime.flash import FlashGuard
+from vivant.runtime.flash import FlashGuard, Paint
 from vivant.runtime.frames import U8
+from vivant.runtime.isf.effects import Effects
 from vivant.runtime.passes import NOISE_PX, Passes
 from vivant.runtime.placing import Aspect, Placing, Size, bars, place
 
@@ -90,10 +91,15 @@ class Canvas:
     """The pictures on the graphics card and the passes that draw them. Only the thread of its context may
     use it. `profile` follows from the renderer's name unless it is given: "light" upscales bilinearly.
     `flash` is the flash guard, through which every draw goes; `guarded` False, to measure, leaves it out.
+    `effects` lie over the picture and the screen, before that guard.
     """
 
     def __init__(
-        self, context: moderngl.Context, profile: Profile | None = None, guarded: bool = True
+        self,
+        context: moderngl.Context,
+        profile: Profile | None = None,
+        guarded: bool = True,
+        effects: Effects | None = None,
     ) -> None:
         self.profile = profile or ("light" if is_software(context.info["GL_RENDERER"]) else "full")
         self._context = context
@@ -111,8 +117,11 @@ class Canvas:
         self._time_s: float | None = None
         self._living = 0.0  # how far the motion of a held picture has grown, and the first picture's arrival
         self._arrival = 1.0
+        self._whole: Any = None
+        self._effects: Effects | None = None
         self.flash: FlashGuard | None = None  # not for what warming up draws: that is no show
         self._warm()
+        self._effects = effects
         if guarded:
             self.flash = FlashGuard(context, self._passes)
 
@@ -125,7 +134,8 @@ class Canvas:
     def moves(self) -> bool:
         """Whether the next draw would differ from the last though picture, look and size are the same."""
         damped = self.flash is not None and self.flash.active
-        return not self.has_picture or self._living > 0.0 or self._arrival < 1.0 or damped
+        stirs = self._effects is not None and self._effects.moves
+        return not self.has_picture or self._living > 0.0 or self._arrival < 1.0 or damped or stirs
 
     def show(self, pixels: U8) -> None:
         """Make `pixels` u8 (H, W, 4) RGBA, top row first, the newest picture. They are copied."""
@@ -158,25 +168,45 @@ class Canvas:
         self.settle()
         self._move(held_s, time_s)
         self._drawn, self._drawn_px = target, size_px
-        picture = None if blank or self._newest is None else self._develop(look, fade)
-        if picture is not None and bars(picture.size, size_px, *self._placed(picture, size_px, look)):
-            self._soften(picture)
-
-        def paint(onto: moderngl.Framebuffer, pixels: Size) -> None:
-            self._use(onto, pixels)
-            if blank:
-                onto.clear(0.0, 0.0, 0.0, 1.0)
-            elif picture is None or self._arrival < 1.0:
-                self._idle(size_px, time_s)
-            if picture is not None:
-                self._place(picture, size_px, look, time_s)
-
+        paint = self._black() if blank else self._painted(size_px, look, fade, time_s)
+        if not blank and self._effects is not None and self._effects.on_screen:
+            self._whole = self._target(self._whole, size_px)
+            paint(self._whole, size_px)
+            paint = self._effects.screen(self._whole.color_attachments[0])
         if self.flash is None:
             paint(target, size_px)
         else:
             self.flash.show(paint, target, size_px, round(time_s * 1e9), blank)
-        if picture is None and not blank:
+        if self._newest is None and not blank:
             self._arrival = 0.0
+
+    def _black(self) -> Paint:
+        """The operator's black; nothing of the pictures before it stays in an effect's buffers."""
+        if self._effects is not None:
+            self._effects.forget()
+
+        def paint(onto: moderngl.Framebuffer, pixels: Size) -> None:
+            self._use(onto, pixels)
+            onto.clear(0.0, 0.0, 0.0, 1.0)
+
+        return paint
+
+    def _painted(self, size_px: Size, look: Look, fade: float, time_s: float) -> Paint:
+        """The picture with its border, or the idle field; painted again it is the same."""
+        picture = None if self._newest is None else self._develop(look, fade)
+        changed = None if picture is None or self._effects is None else self._effects.picture(picture)
+        shown, turned = (picture, False) if changed is None else (changed, True)
+        if shown is not None and bars(shown.size, size_px, *self._placed(shown, size_px, look)):
+            self._soften(shown)
+
+        def paint(onto: moderngl.Framebuffer, pixels: Size) -> None:
+            self._use(onto, pixels)
+            if shown is None or self._arrival < 1.0:
+                self._idle(size_px, time_s)
+            if shown is not None:
+                self._place(shown, size_px, look, time_s, turned)
+
+        return paint
 
     def settle(self) -> None:
         """What a draw left to do, once the screen has its picture: the flash guard looks at it."""
@@ -263,11 +293,13 @@ class Canvas:
     def _placed(self, picture: Any, size_px: Size, look: Look) -> tuple[Placing, bool]:
         return place(picture.size, size_px, look.aspect, look.mirror), look.mirror
 
-    def _place(self, picture: Any, size_px: Size, look: Look, time_s: float) -> None:
+    def _place(self, picture: Any, size_px: Size, look: Look, time_s: float, turned: bool) -> None:
         """Draw the picture, and its border where it leaves one, over what is there. `size_px` is that of the
-        target, whatever is drawn on now."""
+        target, whatever is drawn on now; `turned` says that the picture's bottom row is first."""
         placed, mirrored = self._placed(picture, size_px, look)
         borders = bars(picture.size, size_px, placed, mirrored)
+        if turned:
+            placed, borders = placed.turned(), [bar.turned() for bar in borders]
         opacity, living = smooth(self._arrival), smooth(self._living)
         if opacity < 1.0:
             self._context.enable_only(moderngl.BLEND)

@@ -22,6 +22,11 @@ class Placing:
         (left, top, right, bottom), (width, height) = self.pixels, target_px
         return 2 * left / width - 1, 1 - 2 * top / height, 2 * right / width - 1, 1 - 2 * bottom / height
 
+    def turned(self) -> Placing:
+        """The same place for a picture whose bottom row is first."""
+        u0, v0, u1, v1 = self.crop
+        return Placing(self.pixels, (u0, 1.0 - v0, u1, 1.0 - v1))
+
 
 def place(picture_px: Size, target_px: Size, aspect: Aspect, mirror: bool) -> Placing:
     """Show all of a picture ("fit") or cover the target ("fill"); sizes are (width, height).
