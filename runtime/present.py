@@ -35,13 +35,14 @@ from vivant.runtime.report import Meters
 from vivant.runtime.signals import Signals
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface
+from vivant.runtime.tempo.parameters import TAP
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.running import Triggers
 from vivant.runtime.witness import Witness
 
 LOG = logging.getLogger("vivant.present")
 PRESSED: Final[Mapping[str, str]] = MappingProxyType(
-    {"p": PANIC, "f9": PANIC_RELEASE, "space": GO, "right": GO, "left": BACK}
+    {"p": PANIC, "f9": PANIC_RELEASE, "space": GO, "right": GO, "left": BACK, "t": TAP}
 )
 """Keys and the actions that they press. Nobody ends a panic by leaning on a key."""
 BLANK: Final = ROOT + "present/blank"
@@ -178,7 +179,7 @@ class Present:
 
     def _press(self, now_ns: int) -> None:
         """Keys: 1, 2, 3 ... choose a style, B blanks, P is the panic and F9 its release, space and right call
-        the next cue, left the one before; the window itself sees to F and Esc."""
+        the next cue, left the one before, T taps the beat; the window itself sees to F and Esc."""
         styles = self._tree.media
         for key in self._surface.pressed():
             if key.isdecimal() and 0 < int(key) <= len(styles):

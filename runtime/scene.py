@@ -32,6 +32,7 @@ from vivant.runtime.body.section import Body
 from vivant.runtime.cues.listing import Cue, read_cues
 from vivant.runtime.cues.tracking import disagreements as cue_disagreements
 from vivant.runtime.frames import Value, VivantError
+from vivant.runtime.isf.section import EffectName, EffectOf, TransitionName, TransitionOf
 from vivant.runtime.keeping import Guards, Words
 from vivant.runtime.osc_section import Osc
 from vivant.runtime.parameters import (
@@ -103,6 +104,8 @@ class Scene(BaseModel):
     body: Body = Field(default_factory=lambda: Body.model_validate({}))
     sound: Sound = Field(default_factory=lambda: Sound.model_validate({}))
     tempo: Tempos = Field(default_factory=lambda: Tempos.model_validate({}))
+    effects: dict[EffectName, EffectOf] = Field(default_factory=dict)
+    transitions: dict[TransitionName, TransitionOf] = Field(default_factory=dict)
     guard: Guards = Field(default_factory=lambda: Guards.model_validate({}))
     words: Words = Field(default_factory=lambda: Words.model_validate({}))
     audit: str = "auto"
@@ -239,7 +242,7 @@ def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
     reader = Reader()
     rules = reader.rules(table.get("triggers", {}))
     cues, cue_problems = read_cues(table.get("cues", ()))
-    own = tuple(own_parameters(table, rules, cues))
+    own = tuple(own_parameters(table, rules, cues, folder))
     problems = _parameter_problems(assignments, table.get("student", "house"), files, own)
     if isinstance(given, dict):
         table = table | {"parameters": {}}
@@ -290,7 +293,7 @@ def _parameter_problems(
     try:
         parameters = parameters_of(str(student), adapters)
     except VivantError:
-        parameters = parameters_for(HOUSE_STYLES)
+        parameters = (*parameters_for(HOUSE_STYLES), *tempo_parameters())
         assignments = [one for one in assignments if not one.address.startswith((STYLE, ADAPTER))]
     tree, seen, problems = Tree((*parameters, *own)), set[str](), []
     for one in assignments:

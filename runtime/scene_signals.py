@@ -4,11 +4,13 @@ add. Tables are as TOML holds them and may be wrong anywhere: what is wrong is s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from vivant.runtime.body.section import body_parameters, body_signals
 from vivant.runtime.cues.listing import Cue
 from vivant.runtime.cues.tracking import cue_parameters
+from vivant.runtime.isf.section import isf_parameters
 from vivant.runtime.parameters import Parameter
 from vivant.runtime.signals import SENSED
 from vivant.runtime.sound.section import sound_parameters, sound_signals
@@ -24,15 +26,16 @@ def sensed_by(table: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def own_parameters(
-    table: Mapping[str, Any], rules: Mapping[str, Rule], cues: Sequence[Cue] = ()
+    table: Mapping[str, Any], rules: Mapping[str, Rule], cues: Sequence[Cue] = (), folder: Path = Path()
 ) -> Iterator[Parameter]:
     """The parameters that a scene's `table`, its `rules` and its `cues` add to those of its student. A
-    section whose keys are parameters says here which they are."""
+    section whose keys are parameters says here which they are. `folder` is where its files are."""
     signals = {name: _declared(one) for name, one in table_in(table, "signals").items()}
     yield from trigger_parameters(rules, signals)
     yield from cue_parameters(cues)
     yield from sound_parameters(table_in(table, "sound"))
     yield from body_parameters(table_in(table, "body"))
+    yield from isf_parameters(table, folder)
 
 
 def table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -23,13 +23,14 @@ from vivant.runtime.body.process import BodyTracking
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.critic import Criticism
 from vivant.runtime.criticism import CriticProcess
+from vivant.runtime.cues.preview import Visits
 from vivant.runtime.cues.running import Cues, log_line
 from vivant.runtime.doors import Door, Doors
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Controls, MonotonicClock
 from vivant.runtime.ladder import Ladder
-from vivant.runtime.moments import Moments
+from vivant.runtime.moments import EvenMoments
 from vivant.runtime.osc import OscDoor
 from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.record import Recorder
@@ -38,8 +39,11 @@ from vivant.runtime.render import Job, render
 from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.signals import Signals, Source
+from vivant.runtime.sound.listening import SoundSource
 from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
+from vivant.runtime.tempo.clock import BeatClock
+from vivant.runtime.tempo.contract import Tempo
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.running import Hook, LogLines, Triggers
 from vivant.runtime.witness import Witness
@@ -58,6 +62,7 @@ class Wishes:
     sheet: Path | None = None
     assignments: Sequence[str] = ()
     locked: frozenset[str] | None = None  # the hashes that the scene's lock allows
+    visits: Visits | None = None  # the show is for a preview, and ends when every place was seen
 
 
 class Stop:
@@ -120,8 +125,12 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         audit = audit_of(scene)
         if audit is not None:
             open_parts.callback(audit.close)
-        sources = [*sources_of(scene, clock), *([] if tracking is None else [tracking])]
-        doors, signals = Doors(doors_of(scene, clock)), Signals(sources)
+        ear = SoundSource.of(scene.sound, clock, tree.current)
+        beats = BeatClock(tree, ear, scene.tempo.link)
+        sources: list[Source | None] = [tracking, ear, beats]
+        visits = wishes.visits
+        doors = Doors([*doors_of(scene, clock), *([] if visits is None else [visits])])
+        signals = Signals([source for source in sources if source is not None])
         for close in (*(door.close for door in doors.all), *(source.close for source in signals.sources)):
             open_parts.callback(close)
         process.start()
@@ -137,7 +146,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         if wishes.record is not None:
             recorder = Recorder(wishes.record, surface.size_px, fps=30)
             open_parts.callback(recorder.close)
-        moments = Moments(wishes.seconds or 20.0) if wishes.sheet is not None else None
+        moments = EvenMoments(wishes.seconds or 20.0) if wishes.sheet is not None else None
         witness: Witness | None = None
         hooks: list[Hook] = [LogLines()]
         if audit is not None:
@@ -145,7 +154,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             tree.heard, tree.denied = witness.heard, witness.refused
             hooks.append(witness.fired)
         triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=doors.tell, hooks=hooks)
-        cues = cues_of(scene, tree, doors, witness)
+        cues = cues_of(scene, tree, doors, witness, beats)
         process.hears[Unspoken] = Refusals(tree, doors.tell).hear
         adapters = LiveAdapters.of(
             scene, first, context, process, tree, begun, clock, registry, wishes.locked, doors.tell
@@ -174,7 +183,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 adapters,
                 Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
                 recorder,
-                moments,
+                visits or moments,
                 critic,
             ),
         )
@@ -182,7 +191,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         gc.freeze()
         say(scene, hello.facts, doors, signals)
         until_ns = None if wishes.seconds is None else clock.now_ns() + round(wishes.seconds * 1e9)
-        present.run(until_ns, stop)
+        present.run(until_ns, lambda: stop() or (visits is not None and visits.done))
         if recorder is not None:
             recorder.close()  # what is still on its way to the file belongs into the report
         asked = tree.controls(clock.now_ns(), 0, scene.size)
@@ -210,12 +219,6 @@ def doors_of(scene: Scene, clock: Clock) -> list[Door]:
     return [] if osc is None else [osc]
 
 
-def sources_of(scene: Scene, clock: Clock) -> list[Source]:
-    """What hears the room beside the senses, as a scene asks for it. Raises VivantError when one cannot be
-    had."""
-    return []
-
-
 def tracking_of(scene: Scene, context: SpawnContext, clock: Clock) -> BodyTracking | None:
     """The watch over the process that tracks people, as [body] asks for it; None where none is needed. Raises
     VivantError when the tracker that it names is not here."""
@@ -223,12 +226,12 @@ def tracking_of(scene: Scene, context: SpawnContext, clock: Clock) -> BodyTracki
     return BodyTracking(scene.body, context, clock) if tracked else None
 
 
-def cues_of(scene: Scene, tree: Tree, doors: Doors, witness: Witness | None) -> Cues | None:
+def cues_of(scene: Scene, tree: Tree, doors: Doors, witness: Witness | None, tempo: Tempo) -> Cues | None:
     """The scene's cue list; None where it has none."""
     if not scene.cues:
         return None
     hooks = (log_line,) if witness is None else (log_line, witness.went)
-    return Cues(scene.cues, tree, scene.calendar, tell=doors.tell, hooks=hooks)
+    return Cues(scene.cues, tree, scene.calendar, tempo=tempo, tell=doors.tell, hooks=hooks)
 
 
 def audit_of(scene: Scene) -> Audit | None:
