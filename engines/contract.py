@@ -134,6 +134,13 @@ class LoadedStudent(Protocol):
         """Everything that `controls` ask for and that takes long, before the first frame. Raises
         EngineError."""
 
+    def deny(self, denied: Any) -> None:
+        """Refuse prompts that mean too nearly the same as these concepts (vivant.engines.diffusion.concepts.
+        Denied); before `prepare`. Raises EngineError for a student without a text encoder."""
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Prompts that were refused since the last call, each with its reason."""
+
     def fitted(self, path: Path) -> Fitted:
         """Reads and checks an adapter; on any thread, and it may take long. Raises EngineError."""
 

@@ -107,6 +107,17 @@ class Student:
     def prepare(self, controls: Controls) -> None:
         """Nothing here takes long."""
 
+    def deny(self, denied: object) -> None:
+        """As LoadedStudent.deny."""
+        raise EngineError(
+            f"student {self.card.name} takes no prompts, so there is no text encoder to hold them against "
+            "denied concepts. Take denied_concepts out of [words]"
+        )
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """As LoadedStudent.refusals."""
+        return []
+
     def forget(self) -> None:
         """It remembers nothing from frame to frame."""
 

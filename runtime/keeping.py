@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from vivant.engines.diffusion.concepts import Denied
 from vivant.guardrails.critic import Layout, Order, Plan, Scores, labels_in, unknown_label
 from vivant.guardrails.guard_file import SHORTEST, GuardFile
 from vivant.guardrails.words import WordGuard
@@ -150,13 +151,28 @@ class Guards(BaseModel):
 
 
 class Words(BaseModel):
-    """[words]: what may be said to the student. See vivant.guardrails.words."""
+    """[words]: what may be said to the student (vivant.guardrails.words), and mean to it
+    (vivant.engines.diffusion.concepts)."""
 
     model_config = STRICT
 
     deny: tuple[Text, ...] = Field((), strict=False, max_length=2000)
     allow: tuple[Text, ...] = Field((), strict=False, max_length=2000)
     only: tuple[Text, ...] = Field((), strict=False, max_length=2000)
+
+    denied_concepts: tuple[Text, ...] = Field((), strict=False, max_length=200)
+    concept_distance: float = Field(0.25, gt=0, lt=1)
+
+    @field_validator("denied_concepts")
+    @classmethod
+    def _concepts(cls, concepts: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(concept.strip() for concept in concepts):
+            raise ValueError("a concept is a word or a few; an empty one means nothing")
+        return concepts
+
+    def denied(self) -> Denied | None:
+        """What no prompt may mean; None where the scene names no concepts."""
+        return Denied(self.denied_concepts, self.concept_distance) if self.denied_concepts else None
 
     @field_validator("deny", "allow")
     @classmethod

@@ -16,6 +16,7 @@ import numpy as np
 
 from vivant.engines.card import Card
 from vivant.engines.diffusion.bank import Layout, Pair
+from vivant.engines.diffusion.concepts import Denied
 from vivant.engines.diffusion.embeddings import facts_of, image_embedding
 from vivant.engines.diffusion.lora import Lora
 from vivant.engines.diffusion.prompts import Prompt
@@ -129,6 +130,13 @@ class Numbered:
 
     def wait(self, texts: Sequence[str]) -> None:
         """All are there."""
+
+    def deny(self, denied: Denied) -> None:
+        """Nobody speaks to it."""
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """None."""
+        return []
 
     def close(self) -> None:
         """Nothing is open."""

@@ -11,15 +11,22 @@ from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from vivant.engines.contract import EngineError
+from vivant.engines.diffusion.concepts import Concepts, Denied
 from vivant.engines.diffusion.prompts import Prompt, blend, kept, mix_of, travel
 from vivant.engines.diffusion.wishes import Wishes
+from vivant.runtime.frames import F32
 
 LOG = logging.getLogger(__name__)
 KEPT: Final = 64  # embeddings in memory; one is a third of a megabyte
 REMEMBERED: Final = 64  # texts that were refused, so that none is tried again and again
 PATIENCE_S: Final = 300.0  # before the show: text encoders of gigabytes have to be read from a disk
 
-Embed = Callable[[str], Prompt]
+
+class Embed(Protocol):
+    """What makes embeddings of words (text.Spoken)."""
+
+    def __call__(self, text: str) -> Prompt: ...
+    def meanings(self, texts: Sequence[str]) -> F32: ...
 
 
 class Desk(Protocol):
@@ -30,6 +37,8 @@ class Desk(Protocol):
     def ask(self, texts: tuple[str, ...]) -> None: ...
     def ready(self, text: str) -> Prompt | None: ...
     def wait(self, texts: Sequence[str]) -> None: ...
+    def deny(self, denied: Denied) -> None: ...
+    def refusals(self) -> list[tuple[str, str]]: ...
     def close(self) -> None: ...
 
 
@@ -47,6 +56,8 @@ class PromptDesk:
         self._made: dict[str, Prompt] = {}
         self._wanted: tuple[str, ...] = ()
         self._requests: SimpleQueue[tuple[str, ...] | None] = SimpleQueue()
+        self._told: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self._concepts: Concepts | None = None
         self.refused = 0
         self.troubles: dict[str, str] = {}
         """Why a text was refused, the newest ones."""
@@ -62,6 +73,20 @@ class PromptDesk:
     def ready(self, text: str) -> Prompt | None:
         """The embedding of one text; None while it is made, and for one that was refused."""
         return self._nothing if not text else self._made.get(text)
+
+    def deny(self, denied: Denied) -> None:
+        """Refuse every text that means too nearly the same as one of these; before the first is asked for."""
+        self._concepts = Concepts(denied, self._encoders, self._store, self._meanings)
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Texts that were refused since the last call, each with its reason; one that is asked for again is
+        refused again."""
+        found = []
+        try:
+            while True:
+                found.append(self._told.get_nowait())
+        except Empty:
+            return found
 
     def wait(self, texts: Sequence[str], patience_s: float = PATIENCE_S) -> None:
         """Ask and wait: before a show only. Raises EngineError for a text that cannot be embedded."""
@@ -80,10 +105,14 @@ class PromptDesk:
         self._requests.put(None)
 
     def _work(self) -> None:
+        before: tuple[str, ...] = ()
         while (texts := self._newest()) is not None:
             for text in texts:
                 if text and text not in self._made and text not in self.troubles:
                     self._make(text)
+                elif text in self.troubles and text not in before:
+                    self._told.put((text, self.troubles[text]))
+            before = texts
             for old in [text for text in self._made if text not in texts][: len(self._made) - KEPT]:
                 del self._made[old]
             for old in list(self.troubles)[: len(self.troubles) - REMEMBERED]:
@@ -102,6 +131,9 @@ class PromptDesk:
     def _make(self, text: str) -> None:
         # the outer edge of this thread: whatever goes wrong with a text is that text's trouble alone
         try:
+            denied = "" if self._concepts is None else self._concepts.problem(text)
+            if denied:
+                raise EngineError(f"'{text[:60]}' means too nearly the same as {denied} of [words]")
             made = kept(self._store, self._encoders, text, self._embedded)
             if not _alike(made, self._nothing):
                 raise EngineError(
@@ -112,12 +144,19 @@ class PromptDesk:
         except Exception as error:
             self.refused += 1
             self.troubles[text] = str(error)
+            self._told.put((text, str(error)))
             LOG.warning("the prompt before stays: %s", error)
 
     def _embedded(self, text: str) -> Prompt:
+        return self._opened()(text)
+
+    def _meanings(self, texts: Sequence[str]) -> F32:
+        return self._opened().meanings(texts)
+
+    def _opened(self) -> Embed:
         if self._embed is None:
             self._embed = self._open()
-        return self._embed(text)
+        return self._embed
 
 
 def _alike(a: Prompt, b: Prompt) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vivant.engines.card import Card, read_checked
 from vivant.engines.contract import EngineError
@@ -14,6 +13,9 @@ from vivant.engines.diffusion.facts import Facts
 from vivant.engines.diffusion.model import weights_hash
 from vivant.engines.diffusion.prompts import Prompt, from_bytes
 from vivant.runtime.frames import Array
+
+if TYPE_CHECKING:  # torch comes with it
+    from vivant.engines.diffusion.text import Spoken
 
 
 def facts_of(card: Card) -> Facts:
@@ -69,10 +71,10 @@ def text_places(folder: Path, count: int) -> tuple[tuple[Path, Path], ...]:
     return tuple((text / f"tokenizer{s}", text / f"text_encoder{s}") for s in ("", "_2")[:count])
 
 
-def opening(folder: Path, facts: Facts) -> Callable[[], Callable[[str], Prompt]]:
+def opening(folder: Path, facts: Facts) -> Callable[[], Spoken]:
     """What opens the text encoders when the first new prompt comes: torch is imported no sooner."""
 
-    def opened() -> Callable[[str], Prompt]:
+    def opened() -> Spoken:
         places = text_places(folder, 2 if facts.prompt.pooled else 1)
         try:
             text: Any = import_module("vivant.engines.diffusion.text")  # optional, and needs torch
@@ -86,7 +88,8 @@ def opening(folder: Path, facts: Facts) -> Callable[[], Callable[[str], Prompt]]
                 "student folder again, or build the student anew."
             )
         import_module("torch").set_num_threads(1)  # the other cores paint
-        return partial(text.embed, text.load_encoders(places))
+        spoken: Spoken = text.Spoken(text.load_encoders(places))
+        return spoken
 
     return opened
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from vivant.engines.card import Card
 from vivant.engines.contract import Engine, EngineError, Fitted, Part, Precision, TensorSpec, Wearable
+from vivant.engines.diffusion.concepts import Denied
 from vivant.engines.diffusion.desk import Desk, Mixer, PromptDesk, texts_of
 from vivant.engines.diffusion.embeddings import (
     embedding_of_nothing,
@@ -141,6 +142,14 @@ class DiffusionStudent:
         wishes = wishes_of(controls)
         self._desk.wait(texts_of(wishes))
         self._mixer.follow(wishes)
+
+    def deny(self, denied: Denied) -> None:
+        """As LoadedStudent.deny."""
+        self._desk.deny(denied)
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """As LoadedStudent.refusals."""
+        return self._desk.refusals()
 
     def fitted(self, path: Path) -> Fitted:
         """As LoadedStudent.fitted."""

@@ -15,9 +15,25 @@ from vivant.engines.diffusion.load import variant
 from vivant.engines.diffusion.lora import read_text_pairs
 from vivant.engines.diffusion.prompts import Prompt
 from vivant.engines.diffusion.unet import all_sites, fuse
+from vivant.runtime.frames import F32
 
 # Any: tokenizers and text encoders are transformers', whose types are not followed
 Encoder = tuple[Any, Any]  # tokenizer and text model
+
+
+class Spoken:
+    """Text encoders in use. One thread."""
+
+    def __init__(self, encoders: Sequence[Encoder]) -> None:
+        self._encoders = encoders
+
+    def __call__(self, text: str) -> Prompt:
+        """As embed."""
+        return embed(self._encoders, text)
+
+    def meanings(self, texts: Sequence[str]) -> F32:
+        """As meanings."""
+        return meanings(self._encoders, texts)
 
 
 def load_encoders(places: Iterable[tuple[Path, Path]]) -> tuple[Encoder, ...]:
@@ -67,6 +83,20 @@ def embed(encoders: Sequence[Encoder], text: str) -> Prompt:
         return Prompt(made[0].last_hidden_state.numpy())
     tokens = torch.cat([each.hidden_states[-2] for each in made], -1)
     return Prompt(tokens.numpy(), made[1].text_embeds.numpy())
+
+
+def meanings(encoders: Sequence[Encoder], texts: Sequence[str]) -> F32:
+    """Each text as one vector (n, D) of length 1: what the last encoder pools at the text's end. What is
+    longer than it takes is cut. A text's end sees what stands before it alone, so texts are padded only to
+    the longest of them, and each gets what it would get by itself."""
+    tokenizer, model = encoders[-1]
+    given = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        made = model(given)
+    pooled = getattr(made, "text_embeds", None)
+    found = (made.pooler_output if pooled is None else pooled).float()
+    unit: F32 = torch.nn.functional.normalize(found, dim=-1).numpy()
+    return unit
 
 
 def _ids(tokenizer: Any, text: str) -> torch.Tensor:
