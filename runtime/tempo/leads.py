@@ -18,7 +18,7 @@ SIXTEENTH_TICKS: Final = 6
 TICKS: Final = 48  # two beats: what USB and refreshes shift a tick by is averaged out
 TICK_TOLERANCE: Final = 5.0  # ticks come in bundles; only a hole begins anew
 MIDI_GONE_NS: Final = 500_000_000
-LINK_PAUSE: Final = "Run: pip install 'vivant[link]'"
+LINK_ADVICE: Final = "Run: pip install 'vivant[link]'"
 
 
 class Lead(Protocol):
@@ -145,14 +145,20 @@ class Link:
     def joined(cls, bpm: float) -> Link:
         """In the session, at `bpm` if nobody else is in it. Without the package one line is logged, and
         nobody leads."""
-        try:
-            import asyncio
+        import asyncio
 
+        try:
             import aalink
         except ImportError:
-            LOG.warning("no Ableton Link: the package aalink is not installed. %s", LINK_PAUSE)
+            LOG.warning("no Ableton Link: the package aalink is not installed. %s", LINK_ADVICE)
             return cls()
-        link = aalink.Link(bpm, asyncio.new_event_loop())
+
+        async def made() -> (
+            Any
+        ):  # it wants a loop to run while it is made; we only ever ask it what time it is
+            return aalink.Link(bpm)
+
+        link = asyncio.run(made())
         link.enabled = True
         return cls(link)
 
