@@ -24,6 +24,7 @@ from vivant.runtime.exchange import (
 )
 from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Judgement, Picture, Value
+from vivant.runtime.isf.effects import Effects
 from vivant.runtime.ladder import Ladder, Step
 from vivant.runtime.look import look_of
 from vivant.runtime.meters import Window
@@ -93,6 +94,7 @@ class Company:
     recorder: Recorder | None = None
     moments: Moments | None = None
     critic: Criticism | None = None
+    effects: Effects | None = None
 
 
 class Present:
@@ -150,6 +152,8 @@ class Present:
             beside.cues.step(now_ns, self._lead, self._refresh_ns)
         self._cycle.step(now_ns)
         self._tree.tick(now_ns)
+        if beside.effects is not None:
+            beside.effects.step(now_ns)
         self._serial += 1
         if self._shown.picture is not None:  # also a gap that is still open at the end of the show
             gap_ms = (now_ns - self._shown.arrived_ns) / 1e6

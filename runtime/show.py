@@ -18,9 +18,10 @@ from vivant.engines.machine import cores, machine, versions
 from vivant.engines.student import find
 from vivant.runtime.adapters.live import LiveAdapters, opening
 from vivant.runtime.adapters.registry import Registry
+from vivant.runtime.aliases import aliases_of
 from vivant.runtime.audit import Audit, audit_folder
 from vivant.runtime.body.process import BodyTracking
-from vivant.runtime.canvas import Canvas
+from vivant.runtime.canvas import Canvas, is_software
 from vivant.runtime.critic import Criticism
 from vivant.runtime.criticism import CriticProcess
 from vivant.runtime.cues.preview import Visits
@@ -29,6 +30,7 @@ from vivant.runtime.doors import Door, Doors
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Controls, MonotonicClock
+from vivant.runtime.isf.effects import Effects
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.moments import EvenMoments
 from vivant.runtime.osc import OscDoor
@@ -36,12 +38,14 @@ from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.record import Recorder
 from vivant.runtime.refusals import Refusals, Unspoken
 from vivant.runtime.render import Job, render
+from vivant.runtime.replay import ReplayDoor
 from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.signals import Signals, Source
 from vivant.runtime.sound.listening import SoundSource
 from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
+from vivant.runtime.tape import Tape
 from vivant.runtime.tempo.clock import BeatClock
 from vivant.runtime.tempo.contract import Tempo
 from vivant.runtime.tree import Tree
@@ -62,6 +66,8 @@ class Wishes:
     sheet: Path | None = None
     assignments: Sequence[str] = ()
     locked: frozenset[str] | None = None  # the hashes that the scene's lock allows
+    osc_record: Path | None = None
+    osc_replay: Path | None = None
     visits: Visits | None = None  # the show is for a preview, and ends when every place was seen
 
 
@@ -129,7 +135,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         beats = BeatClock(tree, ear, scene.tempo.link)
         sources: list[Source | None] = [tracking, ear, beats]
         visits = wishes.visits
-        doors = Doors([*doors_of(scene, clock), *([] if visits is None else [visits])])
+        doors = Doors([*doors_of(scene, clock, wishes), *([] if visits is None else [visits])])
         signals = Signals([source for source in sources if source is not None])
         for close in (*(door.close for door in doors.all), *(source.close for source in signals.sources)):
             open_parts.callback(close)
@@ -165,9 +171,12 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         critic = criticism_of(scene, looking)
         if critic is not None and witness is not None:
             critic.found = witness.critic
+        effects = effects_of(scene, surface, tree, doors)
+        if effects is not None:
+            open_parts.callback(effects.close)
         present = Present(
             surface,
-            Canvas(surface.context),
+            Canvas(surface.context, effects=effects),
             tree,
             process,
             lanes,
@@ -185,6 +194,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 recorder,
                 visits or moments,
                 critic,
+                effects,
             ),
         )
         stop.install()
@@ -201,6 +211,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         report["sources"] = signals.counts()
         report["cues"] = None if cues is None else cues.counts()
         report["critic"] = None if critic is None else critic.counts()
+        report["effects"] = None if effects is None else effects.counts()
         report["live_adapters"] = None if adapters is None else adapters.counts()
         report["audit"] = None if audit is None else {"folder": str(audit.folder)} | audit.counts()
     if wishes.sheet is not None and moments is not None:
@@ -213,10 +224,29 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     return report
 
 
-def doors_of(scene: Scene, clock: Clock) -> list[Door]:
-    """The doors that a scene asks for, open. Raises VivantError when one cannot be had."""
-    osc = OscDoor.of(scene, clock)
-    return [] if osc is None else [osc]
+def doors_of(scene: Scene, clock: Clock, wishes: Wishes) -> list[Door]:
+    """The doors that a scene and the command line ask for, open. Raises VivantError where one cannot be."""
+    tape = None if wishes.osc_record is None else Tape(wishes.osc_record, clock)
+    osc = OscDoor.of(scene, clock, None if tape is None else tape.tap())
+    found: list[Door | None] = [tape, osc]
+    if scene.osc.query_at is not None:
+        from vivant.runtime.oscquery.door import QueryDoor
+
+        heard = None if osc is None else osc.address
+        tap = None if tape is None else tape.tap()
+        found.append(QueryDoor(scene, scene.osc.query_at, clock, heard, tap))
+    if wishes.osc_replay is not None:
+        found.append(ReplayDoor(wishes.osc_replay, clock, aliases_of(scene.osc.aliases)))
+    return [door for door in found if door is not None]
+
+
+def effects_of(scene: Scene, surface: Surface, tree: Tree, doors: Doors) -> Effects | None:
+    """The ISF files that a scene names, compiled; None where it names none. Raises IsfError with file and
+    line for one that this machine cannot draw."""
+    if not scene.effects and not scene.transitions:
+        return None
+    software = is_software(surface.context.info["GL_RENDERER"])
+    return Effects(surface.context, scene, tree, software=software, tell=doors.tell)
 
 
 def tracking_of(scene: Scene, context: SpawnContext, clock: Clock) -> BodyTracking | None:

@@ -33,8 +33,11 @@ Running = tuple[Slot, float, dict[str, Any]]  # with its mix and its uniforms
 class Sections(Protocol):
     """The part of a scene that is read here."""
 
-    effects: Mapping[str, EffectOf]
-    transitions: Mapping[str, TransitionOf]
+    @property
+    def effects(self) -> Mapping[str, EffectOf]: ...
+
+    @property
+    def transitions(self) -> Mapping[str, TransitionOf]: ...
 
 
 class Effects:
