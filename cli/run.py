@@ -46,6 +46,12 @@ def run(
     osc: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Listen for OSC here, or 'off'")
     ] = None,
+    oscquery: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Be found by OSCQuery here, with a page of sliders; or 'off'"),
+    ] = None,
+    osc_record: Annotated[Path | None, typer.Option(help="Keep what is heard over OSC, FILE.oscl")] = None,
+    osc_replay: Annotated[Path | None, typer.Option(help="Say again what was kept, FILE.oscl")] = None,
     backend: Annotated[
         str | None, typer.Option(help="auto, tensorrt, openvino, onnxruntime, torch or null")
     ] = None,
@@ -74,6 +80,7 @@ def run(
     changes = {
         "input": source,
         "osc.listen": osc,
+        "osc.oscquery": oscquery,
         "backend": backend,
         "precision": precision,
         "student": student,
@@ -95,9 +102,19 @@ def run(
     if device is not None:
         use_device(device)
     locked = None if lock is None else lock.hashes
-    wishes = Wishes(headless, seconds, record, report, sheet, tuple(assignments or ()), locked)
+    wishes = Wishes(
+        headless,
+        seconds,
+        record,
+        report,
+        sheet,
+        tuple(assignments or ()),
+        locked,
+        osc_record=osc_record,
+        osc_replay=osc_replay,
+    )
     made = run_show(wanted, wishes, start_ns)
-    say(made, [path for path in (record, sheet, report) if path is not None])
+    say(made, [path for path in (record, sheet, report, osc_record) if path is not None])
 
 
 def say(report: dict[str, object], written: list[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 Endpoint = tuple[str, int]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,6 +28,14 @@ def network(text: str) -> Network:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
         raise ValueError("should be an address such as 192.168.1.20 or 192.168.1.0/24") from error
+
+
+def among(host: str, named: Sequence[Network]) -> bool:
+    """Whether `host`, a numeric address, is one of those `named`; anyone is, when nobody was named."""
+    if not named:
+        return True
+    address = ipaddress.ip_address(host)
+    return any(address in one for one in named)
 
 
 def is_loopback(host: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import logging
 import select
 import socket
@@ -13,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from vivant.runtime.endpoints import Endpoint, is_loopback, network
+from vivant.runtime.endpoints import Endpoint, among, is_loopback, network
 from vivant.runtime.frames import VivantError
 from vivant.runtime.packets import LARGEST_DATAGRAM
 from vivant.runtime.parameters import PANIC, PANIC_RELEASE
@@ -102,8 +101,7 @@ class Port:
             return True
         judged = self._judged.get(host)
         if judged is None:
-            address = ipaddress.ip_address(host)
-            judged = any(address in named for named in self._allowed)
+            judged = among(host, self._allowed)
             if len(self._judged) < KNOWN_SENDERS:
                 self._judged[host] = judged
         return judged

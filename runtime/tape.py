@@ -13,14 +13,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from vivant.runtime.doors import Status
 from vivant.runtime.endpoints import Endpoint
-from vivant.runtime.frames import Clock, MonotonicClock, VivantError
+from vivant.runtime.frames import Clock, MonotonicClock, Value, VivantError
 from vivant.runtime.packets import LARGEST_DATAGRAM, Malformed, address_of, split
+from vivant.runtime.tree import Tree
 
 LOG = logging.getLogger("vivant.tape")
 
@@ -49,16 +51,19 @@ class Tap:
 
 
 class Tape:
-    """Writes what its taps heard, on a thread of its own.
+    """Writes what its taps heard, on a thread of its own. A Door through which nothing comes in.
 
     Raises VivantError when the file cannot be written. A disk that fills up later ends the tape, not the
     show.
     """
 
+    name = "tape"
+
     def __init__(
         self, path: Path, clock: Clock | None = None, wall_s: Callable[[], float] = time.time
     ) -> None:
         self.path = path
+        self.refused = 0
         self._clock = MonotonicClock() if clock is None else clock
         self._taps: list[Tap] = []
         self._began_ns = self._clock.now_ns()
@@ -78,6 +83,19 @@ class Tape:
         """A new tap, for one thread."""
         self._taps.append(Tap(self._clock))
         return self._taps[-1]
+
+    def describe(self) -> str:
+        """Where it goes, for the first lines of a show."""
+        return f"what is heard over OSC is kept in {self.path}"
+
+    def drain(self, tree: Tree, now_ns: int) -> None:
+        """Nothing."""
+
+    def feed(self, tree: Tree, status: Status, now_ns: int) -> None:
+        """Nothing."""
+
+    def tell(self, address: str, args: Sequence[Value]) -> None:
+        """Nothing."""
 
     def counts(self) -> dict[str, Any]:
         """Packets `written`, and `lost` because they came too fast, the file was full, or the disk failed."""

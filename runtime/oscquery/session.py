@@ -1,0 +1,58 @@
+"""One client on the websocket: what it listens to, and what it is to be told."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import Any, Final
+
+from vivant.runtime.oscquery.namespace import READ, Board, access, differences
+from vivant.runtime.packets import typed_message
+
+MOST_REFUSALS: Final = 32  # that wait for a client; more are not told
+UNTOLD: Final = object()
+
+
+class Session:
+    """The server's thread owns it; `refusals` is filled by the present loop's."""
+
+    def __init__(self, board: Board) -> None:
+        self._parameters = board.parameters
+        self._told: dict[str, Any] = {}
+        self.refusals: deque[bytes] = deque(maxlen=MOST_REFUSALS)
+
+    def obey(self, text: str, board: Board) -> bool:
+        """Act upon a command: LISTEN and IGNORE. False for what is none."""
+        try:
+            asked = json.loads(text)
+            command, address = asked["COMMAND"], asked["DATA"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False
+        if not isinstance(address, str) or command not in ("LISTEN", "IGNORE"):
+            return False
+        if command == "IGNORE":
+            self._told.pop(address, None)
+            return True
+        parameter = board.parameters.get(address)
+        if parameter is None or not access(parameter) & READ:
+            return False
+        self._told[address] = UNTOLD
+        return True
+
+    def news(self, board: Board) -> list[str | bytes]:
+        """What has to be sent now: commands as text, values and refusals as OSC packets."""
+        found: list[str | bytes] = []
+        if board.parameters is not self._parameters:
+            for command, address in differences(self._parameters, board.parameters):
+                found.append(json.dumps({"COMMAND": command, "DATA": address}))
+                if command == "PATH_REMOVED":
+                    self._told.pop(address, None)
+            self._parameters = board.parameters
+        for address, told in self._told.items():
+            value = board.said(address)
+            if value is not None and (told is UNTOLD or value != told):
+                self._told[address] = value
+                found.append(typed_message(address, (value,)))
+        while self.refusals:
+            found.append(self.refusals.popleft())
+        return found
