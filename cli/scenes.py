@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from vivant.runtime.frames import VivantError
 
 if TYPE_CHECKING:
     from vivant.runtime.scene import Scene
@@ -37,7 +40,6 @@ def check_scenes(
 ) -> None:
     """Check scene files in full and say everything that is wrong with them, doubtful triggers too."""
     from vivant.runtime.adapters.lock import check_files, check_known
-    from vivant.runtime.frames import VivantError
     from vivant.runtime.problems import report
     from vivant.runtime.scene import find_scene, load_scene, shipped
 
@@ -66,6 +68,56 @@ def check_scenes(
 SceneFile = Annotated[
     str, typer.Argument(metavar="SCENE", help="A scene file, or the name of one that ships")
 ]
+
+
+@app.command("preview")
+def preview_scene(
+    scene: SceneFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.png", help="Where to; NAME-preview.png if not given")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--input", help="camera:0, clip:PATH or performer, instead of the scene's")
+    ] = None,
+    settle_s: Annotated[
+        float, typer.Option("--settle", metavar="SECONDS", help="How long each cue gets", min=0.1, max=60)
+    ] = 1.0,
+) -> None:
+    """Draw a sheet of every cue: a show runs without a window, goes to one after another, and keeps each.
+
+    Of a scene without cues: its start and every medium. Triggers and cues that would go by themselves rest.
+    """
+    import logging
+    import time
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from vivant.runtime.cues.preview import Visits, draw_stills, hurried, places_of
+    from vivant.runtime.scene import change_scene, find_scene, load_scene, tree_of
+    from vivant.runtime.show import Wishes, run_show
+
+    began_ns, path = time.perf_counter_ns(), find_scene(scene)
+    asked = {"osc.listen": "off", "audit": "off", "ladder": False} | (
+        {} if source is None else {"input": source}
+    )
+    loaded = hurried(change_scene(load_scene(path), asked))
+    places = places_of(loaded, tree_of(loaded))
+    logging.getLogger("vivant").setLevel(logging.WARNING)  # a bar is enough
+    shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*shown, transient=True) as progress:
+        task = progress.add_task(f"{path.stem}: waking up", total=len(places))
+
+        def told(done: int, of: int) -> None:
+            following = places[done].name if done < of else "writing"
+            progress.update(task, completed=done, description=f"{path.stem}: {following}")
+
+        visits = Visits(places, settle_s, told)
+        run_show(loaded, Wishes(headless=True, visits=visits), began_ns)
+    file = Path(f"{path.stem}-preview.png") if out is None else out
+    if not visits.done:
+        raise VivantError(f"{scene}: stopped after {len(visits.stills)} of {len(places)} pictures; no sheet")
+    draw_stills(visits.stills, file)
+    typer.echo(f"{file}: {len(places)} pictures")
 
 
 @app.command("lock")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from vivant.runtime.frames import U8
 
 COUNT: Final = 8
 
 
-class Moments:
+class Moments(Protocol):
+    """What keeps pictures of a running show: it is asked at every refresh whether one is due, and gets the
+    next that was asked for, input u8 (h, w, 3) and shown u8 (H, W, 4)."""
+
+    def due(self, now_ns: int) -> bool: ...
+
+    def add(self, source: U8, shown: U8, now_ns: int) -> None: ...
+
+
+class EvenMoments:
     """Eight moments spread evenly over `length_s` seconds. One thread; memory for eight pictures.
 
     `taken` holds (seconds, input u8 (h, w, 3), shown u8 (H, W, 4)).

@@ -78,14 +78,15 @@ def resized(pixels: U8) -> U8:
     return cell
 
 
-def label(text: str) -> U8:
+def label(text: str, scale: float = 0.5, ink: tuple[int, int, int] = INK) -> U8:
     """A line of small type on the ground, u8 (LABEL_PX, CELL_PX, 3)."""
     import cv2
 
     size = (CELL_PX * LABEL_SCALE, LABEL_PX * LABEL_SCALE)
     line = np.full((size[1], size[0], 3), GROUND, np.uint8)
     origin = (2 * LABEL_SCALE, round(size[1] * 0.62))
-    cv2.putText(line, text, origin, cv2.FONT_HERSHEY_SIMPLEX, 2.0, INK, 5, cv2.LINE_AA)
+    font, size_of = cv2.FONT_HERSHEY_SIMPLEX, scale * LABEL_SCALE
+    cv2.putText(line, text, origin, font, size_of, ink, round(2.5 * size_of), cv2.LINE_AA)
     small: U8 = cv2.resize(line, (CELL_PX, LABEL_PX), interpolation=cv2.INTER_AREA)
     return small
 
