@@ -13,6 +13,7 @@ from vivant.cli.distill import app as distill
 from vivant.cli.doctor import doctor
 from vivant.cli.engines import app as engines
 from vivant.cli.guard import app as guard
+from vivant.cli.osc import app as osc
 from vivant.cli.parameters import parameters
 from vivant.cli.run import run
 from vivant.cli.scenes import app as scenes
@@ -33,6 +34,7 @@ app.command()(parameters)
 app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
 app.add_typer(adapters, name="adapters", help="What a scene may wear, what was refused, and auditions.")
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
+app.add_typer(osc, name="osc", help="Record what is said over OSC, and say it again.")
 app.add_typer(engines, name="engines", help="Students and their engines: build, list, show, verify, bench.")
 app.add_typer(guard, name="guard", help="Fit a guard, and see what the guards did.")
 app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")
