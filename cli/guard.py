@@ -1,4 +1,4 @@
-"""`vivant guard`: fitting a guard, what the guards did in a day, and what they find in a recording."""
+"""`vivant guard`: fitting a guard, trying one, what guards did in a day and find in a recording."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vivant.cli.guarding import brand, fit, report
+from vivant.cli.judging import critic, words
 
 if TYPE_CHECKING:
     from vivant.guardrails.flash_film import Analysis
@@ -16,11 +17,13 @@ app = typer.Typer(no_args_is_help=True)
 app.command()(fit)
 app.command()(brand)
 app.command()(report)
+app.command()(critic)
+app.command()(words)
 
 
 @app.callback()
 def guard() -> None:
-    """Fit a guard, see what the guards did in a day, and what they find in a recording."""
+    """Fit a guard, try one, see what the guards did in a day, and what they find in a recording."""
 
 
 @app.command()
