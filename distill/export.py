@@ -9,30 +9,21 @@ adds a film's frames.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, get_args
 
-import numpy as np
 import torch
 
-from vivant.distill.graphs import SIGMA_RANGE, SIZES_PX, calibration, write_float, write_int8
+from vivant.distill.graphs import SIGMA_RANGE, calibration, write_float, write_int8
+from vivant.distill.house_guard import STRUCTURES, write_guard
 from vivant.distill.plan import Plan, plan_of
-from vivant.distill.sources import Sources, open_sources
-from vivant.distill.structures import training_structure
+from vivant.distill.sources import open_sources
 from vivant.engines.adapter import ADAPTED, read_adapter, wearable
 from vivant.engines.card import CARD, AdapterSlots, Card, card_file
-from vivant.engines.contract import PARTS, Kind, LoadedStudent
+from vivant.engines.contract import PARTS, Kind
 from vivant.engines.house import CODE_CHANNELS, RANK, SLOTS, House
-from vivant.engines.kinds import load_student
 from vivant.engines.slots import LAYOUT
-from vivant.guardrails.fit import fit_statistics, plain_structures
-from vivant.guardrails.measure import measure
-from vivant.runtime.frames import F32, U8, Controls, Latent
 
-GUARD_STRUCTURES = 2000  # different frames: their number is what lets the envelope be tight
-GUARD_RATE = 5e-3  # of latents outside: more than one odd structure, which alone must not set the edge
 SUMMARY = "Paints what it sees as {styles}, on any laptop."
 
 
@@ -49,49 +40,6 @@ def read_house(checkpoint: Path) -> tuple[House, Plan, dict[str, Any]]:
         "widths": state["plan"]["widths"],
     }
     return house.eval(), plan, facts
-
-
-def write_guard(folder: Path, sources: Sources, threads: int, structures: int, seed: int = 1) -> None:
-    """Fit the guard's envelope to latents of the INT8 graphs, as the show will run them: of `structures`
-    different frames, each in two styles, at a low and a high strength, some wearing an adapter.
-
-    Sizes and plain structures are spread over the whole sequence, so that each fifth holds all kinds.
-    """
-    rng = np.random.default_rng(seed)
-    statistics: list[F32] = []
-    with ExitStack() as open_students:
-        students = [
-            open_students.enter_context(load_student(folder, "openvino", "int8", (size, size), threads))
-            for size in SIZES_PX
-        ]
-        plain = [plain_structures(student.size_px, seed) for student in students]
-        for index in rng.permutation(structures + len(plain[0])):
-            which = int(rng.integers(len(students)))
-            student = students[which]
-            drawn = index < structures
-            frame = (
-                training_structure(sources, rng, student.size_px[0])
-                if drawn
-                else plain[which][index - structures]
-            )
-            statistics += [measure(latent) for latent in _finished(student, frame, rng)]
-    fit_statistics(np.stack(statistics), folder / "guard.npz", GUARD_RATE)
-
-
-def _finished(student: LoadedStudent, frame: U8, rng: np.random.Generator) -> Iterator[Latent]:
-    """The latents of one frame u8 (H, W, 3) in two styles, at a low and a high strength."""
-    worn = list(student.adapters)
-    for strength in (rng.uniform(0, 0.3), rng.uniform(0.3, SIGMA_RANGE[1])):
-        style = str(rng.choice(student.card.styles))
-        adapters = {str(rng.choice(worn)): float(rng.uniform(0.3, 1))} if worn and rng.random() < 0.4 else {}
-        controls = Controls(
-            strength=strength,
-            steps=int(rng.integers(1, 3)),
-            seed=int(rng.integers(10_000)),
-            styles={style: 1.0},
-            adapters=adapters,
-        )
-        yield student.denoise(student.encode(frame), controls)
 
 
 def write_card(folder: Path, house: House, plan: Plan, version: str, facts: dict[str, Any]) -> None:
@@ -135,7 +83,7 @@ def export(
     clip: Path | None,
     version: str,
     threads: int,
-    guard_structures: int = GUARD_STRUCTURES,
+    guard_structures: int = STRUCTURES,
 ) -> None:
     """Write the whole student folder. The card is written three times: calibration and guard read it."""
     import safetensors.torch
@@ -163,7 +111,7 @@ def main() -> None:
     parser.add_argument("--clip", type=Path, help="a film whose first two thirds were painted too")
     parser.add_argument("--version", default="2.0")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--guard-structures", type=int, default=GUARD_STRUCTURES)
+    parser.add_argument("--guard-structures", type=int, default=STRUCTURES)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     export(given.checkpoint, given.out, given.clip, given.version, given.threads, given.guard_structures)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from vivant.guardrails.measure import VERSION, length, measure
 from vivant.guardrails.sanity import malformed
-from vivant.runtime.frames import F32, Controls, Judgement, Latent, Verdict, VivantError
+from vivant.runtime.frames import EMPTY, F32, Array, Controls, Judgement, Latent, Verdict, VivantError
 
 
 class GuardFileError(VivantError):
@@ -82,26 +83,32 @@ def verdict_of(excess: float) -> Verdict:
     return Verdict(Judgement.HOLD, score, f"outside the envelope: {excess**0.5:.2f} times as far as its edge")
 
 
-def write(fitted: Fitted) -> bytes:
-    """The bytes of a guard file."""
+def write(fitted: Fitted, more: Mapping[str, Array] = EMPTY) -> bytes:
+    """The bytes of a guard file; `more` arrays lie beside the envelope's."""
     out = io.BytesIO()
-    np.savez_compressed(
-        out,
-        version=np.int64(VERSION),
-        mean=fitted.mean,
-        whiten=fitted.whiten,
-        threshold=np.float64(fitted.threshold),
-        channels=np.int64(fitted.channels),
-        false_hold_rate=np.float64(fitted.false_hold_rate),
-        margin=np.float64(fitted.margin),
-        count=np.int64(fitted.count),
-        guided=np.bool_(fitted.guided),
-    )
+    arrays: dict[str, Array] = {
+        "version": np.array(VERSION, np.int64),
+        "mean": fitted.mean,
+        "whiten": fitted.whiten,
+        "threshold": np.array(fitted.threshold, np.float64),
+        "channels": np.array(fitted.channels, np.int64),
+        "false_hold_rate": np.array(fitted.false_hold_rate, np.float64),
+        "margin": np.array(fitted.margin, np.float64),
+        "count": np.array(fitted.count, np.int64),
+        "guided": np.array(fitted.guided),
+        **more,
+    }
+    np.savez_compressed(out, allow_pickle=False, **arrays)
     return out.getvalue()
 
 
 def read(path: Path, sha256: str) -> Fitted:
-    """A guard file of this hash. Raises GuardFileError."""
+    """The envelope in a guard file of this hash. Raises GuardFileError."""
+    return fitted_of(read_arrays(path, sha256), path)
+
+
+def read_arrays(path: Path, sha256: str) -> dict[str, Array]:
+    """What a guard file of this hash holds. Raises GuardFileError."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -113,14 +120,21 @@ def read(path: Path, sha256: str) -> Fitted:
         )
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:
-            version = int(kept["version"])
-            numbers = {
-                key: kept[key].item()
-                for key in ("threshold", "channels", "false_hold_rate", "margin", "count")
-            }
-            guided = bool(kept["guided"]) if "guided" in kept else True  # files older than the entry
-            fitted = Fitted(kept["mean"], kept["whiten"], guided=guided, **numbers)
+            return {name: kept[name] for name in kept.files}
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise GuardFileError(f"guard file {path} is not one: {error}") from error
+
+
+def fitted_of(kept: Mapping[str, Array], path: Path) -> Fitted:
+    """The envelope among the arrays of the guard file `path`. Raises GuardFileError."""
+    try:
+        version = int(kept["version"])
+        numbers = {
+            key: kept[key].item() for key in ("threshold", "channels", "false_hold_rate", "margin", "count")
+        }
+        guided = bool(kept["guided"]) if "guided" in kept else True  # files older than the entry
+        fitted = Fitted(kept["mean"], kept["whiten"], guided=guided, **numbers)
+    except (KeyError, ValueError, TypeError) as error:
         raise GuardFileError(f"guard file {path} is not one: {error}") from error
     fault = "fitted to other statistics" if version != VERSION else _fault(fitted)
     if fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from vivant.engines.manifest import write_atomically
 from vivant.guardrails.envelope import Fitted, write
 from vivant.guardrails.measure import channels_of, measure
 from vivant.guardrails.sanity import malformed
-from vivant.runtime.frames import F32, U8, Latent, VivantError
+from vivant.runtime.frames import EMPTY, F32, U8, Array, Latent, VivantError
 
 FOLDS = 5
 F64 = NDArray[np.float64]
@@ -46,9 +46,15 @@ def fit_envelope(
 
 
 def fit_statistics(
-    statistics: F32, path: Path, false_hold_rate: float = 1e-3, margin: float = 1.5, guided: bool = True
+    statistics: F32,
+    path: Path,
+    false_hold_rate: float = 1e-3,
+    margin: float = 1.5,
+    guided: bool = True,
+    more: Mapping[str, Array] = EMPTY,
 ) -> Fitted:
-    """As `fit_envelope`, for those who measure as they go: `statistics` (N, F) by measure.measure."""
+    """As `fit_envelope`, for those who measure as they go: `statistics` (N, F) by measure.measure. `more`
+    arrays are written into the same file."""
     count, size = statistics.shape
     if count < 4 * size:
         raise FitError(f"{count} latents are too few for {size} statistics: give at least {4 * size}")
@@ -71,7 +77,7 @@ def fit_statistics(
         guided=guided,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, write(fitted))
+    write_atomically(path, write(fitted, more))
     return fitted
 
 

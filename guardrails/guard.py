@@ -6,7 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vivant.guardrails.envelope import Envelope, GuardFileError
+from vivant.guardrails.coherence import policies_of
+from vivant.guardrails.envelope import Envelope, GuardFileError, fitted_of, read_arrays
 from vivant.guardrails.guard_file import GuardFile
 from vivant.guardrails.policy import Policy
 from vivant.guardrails.sanity import Sanity
@@ -59,8 +60,10 @@ class Guard:
         such, after it. Never raises: when a file is missing, not the one that is meant or fitted to another
         student, the guard is `closed`, and the log says why."""
         try:
-            own = [one.load(student) if isinstance(one, GuardFile) else one for one in more]
-            return cls([Sanity(), Envelope.load(path, sha256), *own], clock, limit_ms)
+            kept = read_arrays(path, sha256)
+            own: list[Policy] = [Sanity(), Envelope(fitted_of(kept, path)), *policies_of(kept)]
+            added = [one.load(student) if isinstance(one, GuardFile) else one for one in more]
+            return cls([*own, *added], clock, limit_ms)
         except GuardFileError as error:
             log.error("the guard is closed, nothing will be shown: %s", error)
             return cls([], clock, limit_ms, closed=str(error))

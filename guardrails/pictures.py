@@ -148,13 +148,21 @@ def pasted(frame: U8, piece: U8, alpha: U8, rng: np.random.Generator, smallest: 
     """`piece` (h, w, 3) with its `alpha`, turned by any angle, from `smallest` of the frame's shorter
     side to LARGEST_PASTE, wholly inside the frame."""
     height, width = frame.shape[:2]
-    tall, wide = piece.shape[:2]
+    across = float(np.hypot(*piece.shape[:2]))
     low, high = np.log(smallest), np.log(LARGEST_PASTE)
-    scale = float(np.exp(rng.uniform(low, high))) * min(height, width) / float(np.hypot(tall, wide)) * 1.3
-    scale = min(scale, 0.99 * min(height, width) / float(np.hypot(tall, wide)))
-    reach = scale * float(np.hypot(tall, wide)) / 2
-    centre = (rng.uniform(reach, width - reach), rng.uniform(reach, height - reach))
-    turn = cv2.getRotationMatrix2D((wide / 2, tall / 2), float(rng.uniform(0, 360)), scale)
+    scale = float(np.exp(rng.uniform(low, high))) * min(height, width) / across * 1.3
+    scale = min(scale, 0.99 * min(height, width) / across)
+    reach = scale * across / 2
+    centre = (float(rng.uniform(reach, width - reach)), float(rng.uniform(reach, height - reach)))
+    return laid(frame, piece, alpha, scale, float(rng.uniform(0, 360)), centre)
+
+
+def laid(frame: U8, piece: U8, alpha: U8, scale: float, angle: float, centre: tuple[float, float]) -> U8:
+    """`piece` (h, w, 3) with its `alpha` on a frame: scaled, turned by `angle` in degrees, its middle at
+    `centre` (x, y)."""
+    height, width = frame.shape[:2]
+    tall, wide = piece.shape[:2]
+    turn = cv2.getRotationMatrix2D((wide / 2, tall / 2), angle, scale)
     turn[:, 2] += np.array(centre) - (wide / 2, tall / 2)
     if scale < 0.5:  # brought down first, or fine lines would flicker
         shrunk = max(scale * 1.5, 2 / min(tall, wide))
@@ -162,9 +170,9 @@ def pasted(frame: U8, piece: U8, alpha: U8, rng: np.random.Generator, smallest: 
             cv2.resize(x, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA) for x in (piece, alpha)
         )
         turn[:, :2] /= shrunk
-    laid = cv2.warpAffine(piece, turn, (width, height), flags=cv2.INTER_LINEAR)
+    drawn = cv2.warpAffine(piece, turn, (width, height), flags=cv2.INTER_LINEAR)
     cover: F32 = cv2.warpAffine(alpha, turn, (width, height), flags=cv2.INTER_LINEAR).astype(np.float32) / 255
-    mixed = frame + (laid.astype(np.float32) - frame) * cover[..., None]
+    mixed = frame + (drawn.astype(np.float32) - frame) * cover[..., None]
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 

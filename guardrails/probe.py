@@ -22,9 +22,9 @@ class Probe:
     """`graph` is ONNX: code f32 (1, C, h, w) and, if `guided`, guide f32 (1, 1, 4h, 4w), to one logit a kind;
     `thresholds` of the logits, f32 (K,). Raises ValueError when they do not belong together."""
 
-    name = "probe"
-
-    def __init__(self, graph: bytes, kinds: tuple[str, ...], thresholds: F32, guided: bool) -> None:
+    def __init__(
+        self, graph: bytes, kinds: tuple[str, ...], thresholds: F32, guided: bool, name: str = "probe"
+    ) -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
@@ -38,7 +38,7 @@ class Probe:
             raise ValueError(f"its graph takes {', '.join(self._inputs)}")
         if thresholds.shape != (len(kinds),) or not kinds or not np.isfinite(thresholds).all():
             raise ValueError(f"thresholds {thresholds.shape} for {len(kinds)} kinds")
-        self.kinds, self._thresholds, self._guided = kinds, thresholds, guided
+        self.name, self.kinds, self._thresholds, self._guided = name, kinds, thresholds, guided
 
     def judge(self, latent: Latent, controls: Controls) -> Verdict:
         fault = malformed(latent)
@@ -48,14 +48,19 @@ class Probe:
             return Verdict(Judgement.HOLD, 0.0, "the probe was fitted to latents of another shape")
         beyond = self.logits(latent) - self._thresholds
         worst = int(np.argmax(beyond))  # the first NaN, if there is one
-        if beyond[worst] <= 0.0:  # false for a NaN
-            return Verdict(Judgement.PASS, _score(beyond[worst]), "nothing forbidden found")
-        return Verdict(Judgement.HOLD, _score(beyond[worst]), f"looks like {self.kinds[worst]}")
+        return passed_or_held(float(beyond[worst]), self.kinds[worst])
 
     def logits(self, latent: Latent) -> F32:
         """One a kind, f32 (K,), of a well-formed latent."""
         given = {"code": latent.code} | ({"guide": latent.guide} if self._guided else {})
         return np.asarray(self._session.run(None, given)[0], np.float32).reshape(-1)
+
+
+def passed_or_held(beyond: float, kind: str) -> Verdict:
+    """The verdict on a logit, by how far it is beyond the threshold of its kind."""
+    if beyond <= 0.0:  # false for a NaN
+        return Verdict(Judgement.PASS, _score(beyond), "nothing forbidden found")
+    return Verdict(Judgement.HOLD, _score(beyond), f"looks like {kind}")
 
 
 def _score(beyond: float) -> float:

@@ -46,6 +46,8 @@ class Plan:
     false_hold_rate: float = 1e-3
     seed: int = 0
     smallest: float = SMALLEST_PASTE
+    smallest_of: Mapping[str, float] = field(default_factory=dict)
+    """For single kinds, in the place of `smallest`: text must be larger than a symbol to be read."""
     degenerate: bool = True
     """Whether spoiled latents of approved pictures are a forbidden kind beside those that are given."""
 
@@ -176,8 +178,8 @@ def views(
         decoy = pasting and rng.uniform() < DECOYS
         yield own.decoy(index, rng) if decoy else own.view(index, rng), -1, index % len(grounds)
     origin = len(grounds)
-    for kind, stills in enumerate(forbidden.values()):
-        seen = Views(stills, grounds, size_px, plan.smallest)
+    for kind, (name, stills) in enumerate(forbidden.items()):
+        seen = Views(stills, grounds, size_px, plan.smallest_of.get(name, plan.smallest))
         for index in range(plan.views // len(forbidden)):
             rng = np.random.default_rng((plan.seed, 2 + kind, index))
             # a cut-out is one thing in many places: its views stand for themselves

@@ -7,6 +7,7 @@ Imports torch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
@@ -14,30 +15,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vivant.runtime.frames import Array
+from vivant.runtime.frames import F32, Array
 
 FINE: Final = 4  # values of the guide to a value of the code
-STEM: Final = 24
-BLOCKS: Final = ((32, 2), (32, 1), (48, 2), (48, 1), (64, 2), (64, 1))  # channels, stride
-POOLED_AFTER: Final = (3, 5)  # blocks
 BATCH: Final = 64
 FLOOR: Final = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Channels of the first layer; channels and stride of each block; the blocks that are pooled."""
+
+    stem: int
+    blocks: tuple[tuple[int, int], ...]
+    pooled: tuple[int, ...]
+
+
+PROBE: Final = Build(24, ((32, 2), (32, 1), (48, 2), (48, 1), (64, 2), (64, 1)), (3, 5))
+LOCAL: Final = Build(24, ((32, 2), (32, 1), (32, 1)), (2,))
+"""Sees no more than seven by seven places of twice the code's size at once: grain, not things."""
 
 
 class ProbeNet(nn.Module):
     """Latents of `channels`, with a guide or without, to one logit for each of `kinds`."""
 
-    def __init__(self, channels: int, guided: bool, kinds: int) -> None:
+    def __init__(self, channels: int, guided: bool, kinds: int, build: Build = PROBE) -> None:
         super().__init__()
-        self.guided = guided
-        widths = [channels + (FINE * FINE if guided else 0), STEM, *(width for width, _ in BLOCKS)]
-        strides = [1, *(stride for _, stride in BLOCKS)]
+        self.guided, self.build = guided, build
+        widths = [
+            channels + (FINE * FINE if guided else 0),
+            build.stem,
+            *(width for width, _ in build.blocks),
+        ]
+        strides = [1, *(stride for _, stride in build.blocks)]
         self.convolutions = nn.ModuleList(
             nn.Conv2d(a, b, 3 if index else 1, stride, 1 if index else 0, bias=False)
             for index, (a, b, stride) in enumerate(zip(widths, widths[1:], strides, strict=False))
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
-        self.head = nn.Linear(2 * sum(BLOCKS[index][0] for index in POOLED_AFTER), kinds)
+        self.head = nn.Linear(2 * sum(build.blocks[index][0] for index in build.pooled), kinds)
 
     def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
         """Each convolution with its norm, in their order."""
@@ -49,7 +65,7 @@ class ProbeNet(nn.Module):
         pooled = []
         for index, (convolution, norm) in enumerate(self.layers()):
             x = functional.relu(norm(convolution(x)))
-            if index - 1 in POOLED_AFTER:
+            if index - 1 in self.build.pooled:
                 pooled += [x.amax((2, 3)), x.mean((2, 3))]
         found: Tensor = self.head(torch.cat(pooled, 1))
         return found
@@ -103,6 +119,19 @@ def batch(codes: Array, guides: Array | None, chosen: Array) -> tuple[Tensor, Te
     return code, None if guides is None else torch.from_numpy(guides[chosen].astype(np.float32))
 
 
+def layers_of(net: ProbeNet) -> tuple[tuple[F32, F32, int], ...]:
+    """Weight, bias and stride of each convolution, its norm folded into it; the head last."""
+    found = []
+    for convolution, norm in net.layers():
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None
+        scale = (norm.weight / torch.sqrt(variance + norm.eps)).detach()
+        weight = (convolution.weight.detach() * scale[:, None, None, None]).numpy()
+        found.append((weight, (norm.bias - mean * scale).detach().numpy(), convolution.stride[0]))
+    return (*found, (net.head.weight.detach().numpy(), net.head.bias.detach().numpy(), 1))
+
+
 def graph_of(net: ProbeNet) -> bytes:
     """The network as ONNX for latents of any size, its norms folded into its convolutions."""
     import onnx
@@ -118,21 +147,16 @@ def graph_of(net: ProbeNet) -> bytes:
         twice = made.add("Mul", [blocks, made.keep(np.float32(2))])
         x = made.add("Concat", ["code", made.add("Sub", [twice, made.keep(np.float32(1))])], axis=1)
     pooled = []
-    for index, (convolution, norm) in enumerate(net.layers()):
-        mean, variance = norm.running_mean, norm.running_var
-        assert mean is not None
-        assert variance is not None
-        scale = (norm.weight / torch.sqrt(variance + norm.eps)).detach()
-        weight = made.keep((convolution.weight.detach() * scale[:, None, None, None]).numpy())
-        bias = made.keep((norm.bias - mean * scale).detach().numpy())
-        pad, stride = int(convolution.padding[0]), convolution.stride[0]
-        x = made.add("Conv", [x, weight, bias], pads=[pad] * 4, strides=[stride] * 2)
+    for index, (weight, bias, stride) in enumerate(layers_of(net)[:-1]):
+        kept = [made.keep(weight), made.keep(bias)]
+        pad = weight.shape[2] // 2
+        x = made.add("Conv", [x, *kept], pads=[pad] * 4, strides=[stride] * 2)
         x = made.add("Relu", [x])
-        if index - 1 in POOLED_AFTER:
+        if index - 1 in net.build.pooled:
             pooled += [made.add("GlobalMaxPool", [x]), made.add("GlobalAveragePool", [x])]
     flat = made.add("Flatten", [made.add("Concat", pooled, axis=1)])
-    head = [made.keep(net.head.weight.detach().numpy()), made.keep(net.head.bias.detach().numpy())]
-    out = made.add("Gemm", [flat, *head], transB=1)
+    weight, bias, _ = layers_of(net)[-1]
+    out = made.add("Gemm", [flat, made.keep(weight), made.keep(bias)], transB=1)
     outputs = [helper.make_tensor_value_info(out, TensorProto.FLOAT, [1, net.head.out_features])]
     graph = helper.make_graph(made.nodes, "probe", inputs, outputs, made.weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
