@@ -30,7 +30,8 @@ def parse_size(text: str) -> tuple[int, int]:
 def run(
     scene: Annotated[str, typer.Argument(help="A scene file, or the name of one that ships: mirror")],
     source: Annotated[
-        str | None, typer.Option("--input", help="camera:0, clip:PATH or performer, instead of the scene's")
+        str | None,
+        typer.Option("--input", help="camera:0, clip:PATH, performer, ndi:NAME, ..., instead of the scene's"),
     ] = None,
     headless: Annotated[bool, typer.Option("--headless", help="No window: draw off-screen")] = False,
     seconds: Annotated[float | None, typer.Option(help="End after so long", min=0.1)] = None,
@@ -52,6 +53,13 @@ def run(
     ] = None,
     osc_record: Annotated[Path | None, typer.Option(help="Keep what is heard over OSC, FILE.oscl")] = None,
     osc_replay: Annotated[Path | None, typer.Option(help="Say again what was kept, FILE.oscl")] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND:NAME",
+            help="Hand the picture on: ndi:NAME, spout:NAME, syphon:NAME, camera:DEVICE; may be repeated",
+        ),
+    ] = None,
     backend: Annotated[
         str | None, typer.Option(help="auto, tensorrt, openvino, onnxruntime, torch or null")
     ] = None,
@@ -81,6 +89,7 @@ def run(
         "input": source,
         "osc.listen": osc,
         "osc.oscquery": oscquery,
+        "outputs": tuple(output) if output else None,
         "backend": backend,
         "precision": precision,
         "student": student,

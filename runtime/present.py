@@ -14,6 +14,7 @@ from vivant.runtime.critic import Criticism
 from vivant.runtime.cues.running import Cues, Lead
 from vivant.runtime.cycle import Cycle
 from vivant.runtime.doors import Doors
+from vivant.runtime.drives import Drives
 from vivant.runtime.exchange import (
     LaneReader,
     Lanes,
@@ -29,6 +30,7 @@ from vivant.runtime.ladder import Ladder, Step
 from vivant.runtime.look import look_of
 from vivant.runtime.meters import Window
 from vivant.runtime.moments import Moments
+from vivant.runtime.outputs.registry import Outputs
 from vivant.runtime.parameters import BACK, CHOOSE, GO, PANIC, PANIC_RELEASE, ROOT
 from vivant.runtime.patience import Patience
 from vivant.runtime.record import Recorder
@@ -95,6 +97,8 @@ class Company:
     moments: Moments | None = None
     critic: Criticism | None = None
     effects: Effects | None = None
+    drives: Drives | None = None
+    outputs: Outputs = field(default_factory=Outputs)
 
 
 class Present:
@@ -152,6 +156,8 @@ class Present:
             beside.cues.step(now_ns, self._lead, self._refresh_ns)
         self._cycle.step(now_ns)
         self._tree.tick(now_ns)
+        if beside.drives is not None:
+            self._tree.over = beside.drives.step(now_ns, signals, self._lead)
         if beside.effects is not None:
             beside.effects.step(now_ns)
         self._serial += 1
@@ -238,7 +244,7 @@ class Present:
     def _draw(self, fresh: Picture | None) -> bool:
         """Draw when something changed; says whether it did."""
         now_ns = self._clock.now_ns()
-        shown, values = self._shown, self._tree.values()
+        shown, values = self._shown, self._tree.driven()
         age_s = (now_ns - shown.arrived_ns) / 1e9 if shown.picture is not None else 0.0
         span_ms = float(values[CROSSFADE]) * shown.interval_ms
         refresh_ms = 1000.0 / self._surface.refresh_hz
@@ -266,6 +272,8 @@ class Present:
         drawn_ns = self._clock.now_ns()
         if fresh is not None:
             self._first_shown(fresh, drawn_ns)
+        if redrawn and self._with.outputs.any:
+            self._with.outputs.offer(self._canvas.read())
         if redrawn and self._with.recorder is not None and drawn_ns >= self._record_ns:
             self._record_ns = drawn_ns + RECORD_EVERY_NS
             self._with.recorder.offer(self._canvas.read(), drawn_ns)

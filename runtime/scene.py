@@ -31,10 +31,12 @@ from vivant.runtime.aliases import alias_problems
 from vivant.runtime.body.section import Body
 from vivant.runtime.cues.listing import Cue, read_cues
 from vivant.runtime.cues.tracking import disagreements as cue_disagreements
+from vivant.runtime.drives import Drive, drive_problems
 from vivant.runtime.frames import Value, VivantError
 from vivant.runtime.isf.section import EffectName, EffectOf, TransitionName, TransitionOf
 from vivant.runtime.keeping import Guards, Words
 from vivant.runtime.osc_section import Osc
+from vivant.runtime.outputs.registry import parse as parse_output
 from vivant.runtime.parameters import (
     ADAPTER,
     HOUSE_STYLES,
@@ -48,6 +50,7 @@ from vivant.runtime.problems import problem, problems_of, report
 from vivant.runtime.prompting import prompting
 from vivant.runtime.scene_signals import own_parameters, sensed_by, table_in
 from vivant.runtime.senses.registry import KINDS
+from vivant.runtime.signals import OWN
 from vivant.runtime.sound.section import Sound
 from vivant.runtime.tempo.parameters import Tempos, tempo_parameters
 from vivant.runtime.tree import Tree
@@ -103,12 +106,14 @@ class Scene(BaseModel):
     cues: tuple[InstanceOf[Cue], ...] = ()
     body: Body = Field(default_factory=lambda: Body.model_validate({}))
     sound: Sound = Field(default_factory=lambda: Sound.model_validate({}))
+    drives: dict[SignalName, Drive] = Field(default_factory=dict)
     tempo: Tempos = Field(default_factory=lambda: Tempos.model_validate({}))
     effects: dict[EffectName, EffectOf] = Field(default_factory=dict)
     transitions: dict[TransitionName, TransitionOf] = Field(default_factory=dict)
     guard: Guards = Field(default_factory=lambda: Guards.model_validate({}))
     words: Words = Field(default_factory=lambda: Words.model_validate({}))
     audit: str = "auto"
+    outputs: tuple[Text, ...] = Field((), strict=False)
 
     @field_validator("input")
     @classmethod
@@ -146,6 +151,16 @@ class Scene(BaseModel):
             if trouble:
                 raise ValueError(trouble)
         return guard
+
+    @field_validator("outputs")
+    @classmethod
+    def _outputs(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        for spec in specs:
+            try:
+                parse_output(spec)
+            except VivantError as error:
+                raise ValueError(str(error)) from error
+        return specs
 
     @field_validator("audit")
     @classmethod
@@ -320,8 +335,10 @@ def _act_problems(
     except VivantError:
         return []
     tree = Tree((*parameters, *own))
-    fighting = disagreements(rules, tree, campaigns, signals, sensed_by(table))
-    return [*fighting, *cue_disagreements(cues, tree)]
+    sensed = sensed_by(table)
+    fighting = disagreements(rules, tree, campaigns, signals, sensed)
+    driving = drive_problems(table_in(table, "drives"), tree, (*sensed, *OWN, *signals))
+    return [*fighting, *cue_disagreements(cues, tree), *driving]
 
 
 def _alias_problems(table: Mapping[str, Any], adapters: Sequence[str], own: Sequence[Parameter]) -> list[str]:

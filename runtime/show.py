@@ -27,6 +27,7 @@ from vivant.runtime.criticism import CriticProcess
 from vivant.runtime.cues.preview import Visits
 from vivant.runtime.cues.running import Cues, log_line
 from vivant.runtime.doors import Door, Doors
+from vivant.runtime.drives import Drives
 from vivant.runtime.exchange import make_lanes
 from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Controls, MonotonicClock
@@ -34,6 +35,7 @@ from vivant.runtime.isf.effects import Effects
 from vivant.runtime.ladder import Ladder
 from vivant.runtime.moments import EvenMoments
 from vivant.runtime.osc import OscDoor
+from vivant.runtime.outputs.registry import Outputs
 from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.record import Recorder
 from vivant.runtime.refusals import Refusals, Unspoken
@@ -148,6 +150,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         process.job = replace(job, sense=hello.facts["input"], checked=True)
         surface = open_surface(scene, wishes.headless, clock)
         open_parts.callback(surface.close)
+        outputs = Outputs(scene.outputs, clock)
+        open_parts.callback(outputs.close)
         recorder = None
         if wishes.record is not None:
             recorder = Recorder(wishes.record, surface.size_px, fps=30)
@@ -174,6 +178,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         effects = effects_of(scene, surface, tree, doors)
         if effects is not None:
             open_parts.callback(effects.close)
+            if ear is not None:
+                ear.seen = effects.set_audio
         present = Present(
             surface,
             Canvas(surface.context, effects=effects),
@@ -195,6 +201,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
                 visits or moments,
                 critic,
                 effects,
+                Drives(scene.drives, tree, scene.signals, beats.at) if scene.drives else None,
+                outputs=outputs,
             ),
         )
         stop.install()
@@ -209,6 +217,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             witness.end(present.meters.frames())
         report = assemble(scene, surface, process, present, recorder, asked) | doors.counts()
         report["sources"] = signals.counts()
+        report["outputs"] = outputs.counts()
         report["cues"] = None if cues is None else cues.counts()
         report["critic"] = None if critic is None else critic.counts()
         report["effects"] = None if effects is None else effects.counts()
