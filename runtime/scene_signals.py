@@ -10,6 +10,7 @@ from typing import Any
 from vivant.runtime.body.section import body_parameters, body_signals
 from vivant.runtime.cues.listing import Cue
 from vivant.runtime.cues.tracking import cue_parameters
+from vivant.runtime.drives import drive_parameters
 from vivant.runtime.isf.section import isf_parameters
 from vivant.runtime.parameters import Parameter
 from vivant.runtime.signals import SENSED
@@ -34,6 +35,7 @@ def own_parameters(
     yield from trigger_parameters(rules, signals)
     yield from cue_parameters(cues)
     yield from sound_parameters(table_in(table, "sound"))
+    yield from drive_parameters(table_in(table, "drives"))
     yield from body_parameters(table_in(table, "body"))
     yield from isf_parameters(table, folder)
 

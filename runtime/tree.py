@@ -68,6 +68,8 @@ class Tree:
         self._begun = dict(self._values)
         self.current: Mapping[str, Value] = MappingProxyType(self._values)
         """Every value by address as it is at any moment; `values` is a snapshot of it."""
+        self.over: Mapping[str, float] = MappingProxyType({})
+        """What drives make of some of the values, by address: it is shown, and is nobody's setting."""
         self._fades: dict[str, Fade] = {}
         self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -283,20 +285,25 @@ class Tree:
         """A snapshot of every value by address."""
         return MappingProxyType(dict(self._values))
 
+    def driven(self) -> Mapping[str, Value]:
+        """Every value by address as it is to be shown: with what the drives make of it."""
+        return {**self._values, **self.over} if self.over else self.current
+
     def controls(
         self, now_ns: int, serial: int, size_px: tuple[int, int], want_source: bool = False
     ) -> Controls:
         """The full snapshot for the render process: plain dictionaries of its own, which can be pickled."""
+        values = self.driven()
         return Controls(
             serial=serial,
             stamp_ns=now_ns,
-            strength=float(self._values[ROOT + "student/strength"]),
-            steps=int(self._values[ROOT + "student/steps"]),
-            seed=int(self._values[ROOT + "student/seed"]),
-            styles={name: float(self._values[STYLE + name]) for name in self._styles},
-            adapters={a.removeprefix(ADAPTER): float(self._values[a]) for a in self._adapters},
+            strength=float(values[ROOT + "student/strength"]),
+            steps=int(values[ROOT + "student/steps"]),
+            seed=int(values[ROOT + "student/seed"]),
+            styles={name: float(values[STYLE + name]) for name in self._styles},
+            adapters={a.removeprefix(ADAPTER): float(values[a]) for a in self._adapters},
             prompt=self.prompt,
-            numbers=dict(self._values),
+            numbers=dict(values),
             size_px=size_px,
             want_source=want_source,
         )

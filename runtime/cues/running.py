@@ -26,7 +26,8 @@ from vivant.runtime.triggers.rules import Calendar
 
 LOG: Final = logging.getLogger("vivant.cues")
 SOURCE: Final = "cues"
-DRAWN: Final = (LOOK, ROOT + "present/")  # the present process draws with these by itself
+DRAWN: Final = (LOOK, *(ROOT + part for part in ("present/", "effect/", "transition/")))
+"""What the present process draws with by itself; the rest goes to the student."""
 CURRENT: Final = CUES + "current"
 NEXT: Final = CUES + "next"
 

@@ -99,7 +99,7 @@ class Effects:
         """Once a refresh, before it is drawn: take the parameters, and do a little for files that changed."""
         self._now_ns = now_ns
         self._renew()
-        values = self._tree.current
+        values = self._tree.driven()
         for section in (EFFECT, TRANSITION):
             self._fired |= {action.address for action in self._tree.actions(section)}
         if self._fired:

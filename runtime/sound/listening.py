@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from vivant.runtime.frames import Clock, Value
+import numpy as np
+
+from vivant.runtime.frames import F32, Clock, Value
 from vivant.runtime.sound.ears import Ear, SoundError, ear_for
 from vivant.runtime.sound.hearing import Heard, Hearing, Manner
 from vivant.runtime.sound.section import BANDS, Sound, manner_of
@@ -18,6 +20,13 @@ LOG: Final = logging.getLogger("vivant.sound")
 RETRY_S: Final = 2.0
 STALE_NS: Final = 1_000_000_000  # what was heard longer ago says nothing of the room
 CLOSE_WAIT_S: Final = 3.0
+DRAWN_DB: Final = 80.0
+
+
+def drawable(magnitudes: F32) -> F32:
+    """Magnitudes as heights in [0, 1]: DRAWN_DB below full scale is 0."""
+    heights = 1.0 + (20.0 / DRAWN_DB) * np.log10(np.maximum(magnitudes, 1e-6))
+    return np.clip(heights, 0.0, 1.0).astype(np.float32)
 
 
 class Listener:
@@ -94,6 +103,9 @@ class SoundSource:
     def __init__(self, section: Sound, opened: Callable[[], Ear], values: Mapping[str, Value]) -> None:
         self._values = values
         self.listener = Listener(opened, section)
+        self.seen: Callable[[F32, F32], None] | None = None
+        """Given the newest samples (1, 1024) in [-1, 1] and their spectrum (1, 513) in [0, 1] once a refresh,
+        for shaders that draw sound."""
 
     @classmethod
     def of(cls, section: Sound, clock: Clock, values: Mapping[str, Value]) -> SoundSource | None:
@@ -117,6 +129,8 @@ class SoundSource:
         heard = self.listener.heard
         if now_ns - heard.at_ns > STALE_NS:
             return {}
+        if self.seen is not None:
+            self.seen(heard.samples[None], drawable(heard.magnitudes)[None])
         since_s = max(now_ns - heard.onset_ns, 0) / 1e9
         found = {
             "sound_level": float(heard.shares[0]),
