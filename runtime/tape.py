@@ -7,7 +7,6 @@ then, `from`, the first `address` for whoever reads it, and the packet in base64
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import logging
 import threading
@@ -178,7 +177,7 @@ class Recorded:
             """When it began, in seconds since 1970: the clock that its time tags were written by."""
         except OSError as error:
             raise VivantError(f"{path} cannot be read: {error.strerror or error}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise VivantError(
                 f"{path} is no OSC recording of this version ({error}). Make one: vivant osc record FILE"
             ) from error
@@ -194,7 +193,7 @@ class Recorded:
             while line := file.readline(LONGEST_LINE):
                 try:
                     heard = _heard(line)
-                except (ValueError, KeyError, TypeError, binascii.Error):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     self.damaged += 1
                     continue
                 latest_s = max(latest_s, heard.at_s)
