@@ -9,6 +9,7 @@ import typer
 
 from vivant.cli.adapters import app as adapters
 from vivant.cli.bench import bench
+from vivant.cli.body import app as body
 from vivant.cli.distill import app as distill
 from vivant.cli.doctor import doctor
 from vivant.cli.engines import app as engines
@@ -33,6 +34,7 @@ app.command()(bench)
 app.command()(parameters)
 app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
 app.add_typer(adapters, name="adapters", help="What a scene may wear, what was refused, and auditions.")
+app.add_typer(body, name="body", help="What tracks people here, and what it sees.")
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
 app.add_typer(osc, name="osc", help="Record what is said over OSC, and say it again.")
 app.add_typer(engines, name="engines", help="Students and their engines: build, list, show, verify, bench.")

@@ -10,7 +10,7 @@ import numpy as np
 from vivant.runtime.frames import U8
 
 SURE: Final = 128  # a mask's level from which somebody is there
-SMALLEST: Final = 0.002  # share of the picture that one person covers at least
+SMALLEST: Final = 0.001  # share of the picture that one person covers at least
 SLIGHT: Final = 0.06  # of the largest one's size: what is smaller is a hand or a mistake
 
 

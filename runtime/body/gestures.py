@@ -12,7 +12,7 @@ from vivant.runtime.frames import F32
 
 VISIBLE: Final = 0.5  # a point less visible than this is guessed, and says nothing
 SHOULDERS_TO_TORSO: Final = 1.3  # where the hips are not seen
-HANDS_APART: Final = 2.2  # torso lengths from wrist to wrist: arms stretched out to both sides give 2.9
+HANDS_APART: Final = 2.0  # torso lengths from wrist to wrist: arms stretched out to both sides give 2.7
 REACH: Final = 1.2  # torso lengths from shoulder to wrist: the whole arm
 SWING: Final = 0.18  # torso lengths that a waving hand goes one way at least
 SWINGS: Final = 3  # ways within WAVE_S

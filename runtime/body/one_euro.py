@@ -25,7 +25,8 @@ class OneEuro:
         self.value: float | None = None
         """The filtered value; None before the first."""
         self.speed = 0.0
-        """Filtered, units a second."""
+        """Of the filtered value, units a second."""
+        self._pull = 0.0
         self._last_ns = 0
 
     def step(self, value: float, at_ns: int) -> float:
@@ -34,13 +35,15 @@ class OneEuro:
         if self.value is not None and (step_s <= 0.0 or not math.isfinite(value)):
             return self.value
         if self.value is None or step_s > LONGEST_STEP_S:
-            self.value, self.speed, self._last_ns = value if math.isfinite(value) else 0.0, 0.0, at_ns
+            self.value, self._last_ns = value if math.isfinite(value) else 0.0, at_ns
+            self.speed = self._pull = 0.0
             return self.value
         self._last_ns = at_ns
-        speed = (value - self.value) / step_s
-        self.speed += share(SPEED_CUTOFF_HZ, step_s) * (speed - self.speed)
-        cutoff_hz = self._min_cutoff_hz + self._beta * abs(self.speed)
-        self.value += share(cutoff_hz, step_s) * (value - self.value)
+        slow = share(SPEED_CUTOFF_HZ, step_s)
+        self._pull += slow * ((value - self.value) / step_s - self._pull)  # the paper's dx, its lag included
+        step = share(self._min_cutoff_hz + self._beta * abs(self._pull), step_s) * (value - self.value)
+        self.speed += slow * (step / step_s - self.speed)
+        self.value += step
         return self.value
 
 

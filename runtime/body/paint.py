@@ -19,6 +19,9 @@ DARK: Final = 0.22
 BLURRED_PX: Final = 24  # a side of the room when it is blurred
 LARGEST_EDGE_PX: Final = 31  # of MASK_PX
 LOST_S: Final = 0.3  # somebody lost fades out so fast
+ROOM: Final = "room"
+ROOM_S: Final = 0.2  # so often the room is learned where nobody stands,
+ROOM_SHARE: Final = 0.3  # by so much: a smaller share would be lost in rounding
 LEFT: Final = 0.05  # of a trail when its time is over
 
 
@@ -34,13 +37,16 @@ class Paint:
         self._trail: F32 = np.zeros((MASK_PX, MASK_PX), np.float32)
         self._shown: F32 = np.zeros((MASK_PX, MASK_PX), np.float32)
         self._last_ns: int | None = None
+        self._room: U8 = np.empty_like(self._outside)
+        self._room_s, self._forgotten = 0.0, True
+        self._wide = np.ones((9, 9), np.uint8)  # a mask's edge lags behind whoever walks
 
     def apply(self, pixels: U8, watch: Watch, captured_ns: int, controls: Controls) -> None:
         """Change `pixels` u8 (H, W, 3), in place, as the parameters ask; see `section.PARAMETERS`."""
         paint = str(controls.numbers.get(PAINT, "all"))
         pose_only = watch.body.pose_only
         if paint == "all" and not pose_only:
-            self._last_ns = None
+            self._last_ns, self._forgotten = None, True
             return
         step_s = 0.0 if self._last_ns is None else min(max((captured_ns - self._last_ns) / 1e9, 0.0), 0.5)
         if self._last_ns is None:
@@ -51,8 +57,12 @@ class Paint:
         if pose_only:
             self._drawing.draw(pixels, mask, None if watch.newest is None else watch.newest.bodies)
         if paint != "all":
-            self._fill_outside(pixels, controls)
-            weights = self._weights(paint, pixels, self._people(mask, step_s, controls), step_s, controls)
+            people = self._people(mask, step_s, controls)
+            outside = str(controls.numbers.get(OUTSIDE, ""))
+            if outside == ROOM:
+                self._remember_room(pixels, people, step_s)
+            OUTSIDES.get(outside, _blurred)(pixels if outside != ROOM else self._room, self._outside)
+            weights = self._weights(paint, pixels, people, step_s, controls)
             self._blend.lay(pixels, self._outside, 1.0 - weights)
 
     def _people(self, mask: U8 | None, step_s: float, controls: Controls) -> F32:
@@ -79,9 +89,18 @@ class Paint:
         np.copyto(pixels, self._ghost)
         return self._trail
 
-    def _fill_outside(self, pixels: U8, controls: Controls) -> None:
-        chosen = str(controls.numbers.get(OUTSIDE, ""))
-        OUTSIDES.get(chosen, _blurred)(pixels, self._outside)
+    def _remember_room(self, pixels: U8, people: F32, step_s: float) -> None:
+        """The room where nobody stands, taken over slowly; where nobody ever left it is blurred."""
+        import cv2
+
+        if self._forgotten:
+            self._forgotten = False
+            _blurred(pixels, self._room)
+        self._room_s += step_s
+        if self._room_s >= ROOM_S:
+            self._room_s = 0.0
+            free = 1.0 - cv2.dilate(people, self._wide)
+            self._blend.lay(self._room, pixels, free * np.float32(ROOM_SHARE))
 
 
 def _grey(pixels: U8, out: U8) -> None:
@@ -101,10 +120,15 @@ def _dark(pixels: U8, out: U8) -> None:
     cv2.convertScaleAbs(pixels, out, DARK)
 
 
+def _as_it_is(pixels: U8, out: U8) -> None:
+    np.copyto(out, pixels)
+
+
 OUTSIDES: Final[Mapping[str, Callable[[U8, U8], None]]] = {
     "grey": _grey,
     "blurred": _blurred,
     "dark": _dark,
+    ROOM: _as_it_is,
 }
 
 

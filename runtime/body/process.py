@@ -34,7 +34,7 @@ SIDE_PX: Final = 512  # the longest that a tracker is given
 NICER: Final = 10  # than the show
 LOOK_S: Final = 0.004  # how long it waits before it looks for a frame again
 BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
-TOLD: Final = 30  # frames between two words to the present process
+TOLD_S: Final = 1.0  # between two words to the present process
 ERRORS_IN_A_ROW: Final = 30
 
 
@@ -168,6 +168,7 @@ class Tracked:
         self._frames, self._seen = LaneReader(lanes.frames), LaneWriter(lanes.seen)
         self._took_ms: deque[float] = deque(maxlen=300)
         self._tracked = self._errors = self._in_a_row = 0
+        self._told_s = 0.0
 
     def run(self) -> None:
         """Until the line closes."""
@@ -182,7 +183,8 @@ class Tracked:
                 self._line.recv()
             self._seen.write(pack(self._look(parts)))
             self._tracked += 1
-            if self._tracked % TOLD == 1:
+            if time.perf_counter() - self._told_s >= TOLD_S:
+                self._told_s = time.perf_counter()
                 self._line.send(Told(self._tracked, self._errors, tuple(self._took_ms)))
 
     def _look(self, parts: Sequence[bytearray]) -> Seen:

@@ -29,9 +29,9 @@ PARAMETERS: Final = (
     Parameter(
         OUTSIDE,
         "choice",
-        "what stands where nothing is to be painted: grey, the room blurred, or the room darkened",
+        "what stands where nothing is painted: grey, the frame blurred or dark, or the room without people",
         "blurred",
-        choices=("grey", "blurred", "dark"),
+        choices=("grey", "blurred", "dark", "room"),
     ),
     Parameter(EDGE, "float", "how soft the edge of people is", 0.3),
     Parameter(TRAIL_S, "float", "how long people's trails last", 2.0, 0.1, 30.0, unit="s"),
@@ -42,7 +42,7 @@ class Body(BaseModel):
     """`track` off | auto | mediapipe | tasks (.task files in the folder `tasks`) | moving (a fixed camera, no
     model) | near (a depth camera's). `find` what is looked for, `rate_hz` how often, `people` how many poses
     at most (tasks). `pose_only`: the student is given a drawing, and no pixel of the camera goes further.
-    `flow`: also the signals flow_x and flow_y. The rest: see Smoothing."""
+    `flow`: also the signals flow_x and flow_y. For the rest see Smoothing."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
