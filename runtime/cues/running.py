@@ -94,7 +94,7 @@ class Cues:
     ) -> None:
         self.list = (Cue(START, "what the show began with"), *cues)
         self._numbers = {cue.name: number for number, cue in enumerate(self.list)}
-        self._tree, self._tempo = tree, tempo
+        self._tree, self.tempo = tree, tempo
         self._tell, self._hooks, self._wall_s = tell, tuple(hooks), wall_s
         self._zone = Almanac(zone_of(calendar.zone))
         self._begun = tree.values()
@@ -202,10 +202,10 @@ class Cues:
         """The first beat from then on that what is sent by then can be seen on; None where no beat is
         known."""
         lead_ns = self._lead.painted_ns
-        at_ns = None if self._tempo is None else self._tempo.due(quantum, from_ns, lead_ns)
-        if self._tempo is None or at_ns is None:
+        at_ns = None if self.tempo is None else self.tempo.due(quantum, from_ns, lead_ns)
+        if self.tempo is None or at_ns is None:
             return None
-        beats = self._tempo.beats_at(at_ns + lead_ns)
+        beats = self.tempo.beats_at(at_ns + lead_ns)
         return None if beats is None else round(beats)
 
     def _by_itself(self, now_ns: int) -> None:
@@ -250,8 +250,8 @@ class Cues:
     def _reached(self, beat: int, now_ns: int, lead_ns: int, refresh_ns: int) -> int | None:
         """When a beat fell, less `lead_ns`, once this refresh is the nearest to that; None before. A beat
         that is not known any more is now."""
-        bpm = None if self._tempo is None else self._tempo.bpm
-        beats = None if self._tempo is None else self._tempo.beats_at(now_ns + lead_ns)
+        bpm = None if self.tempo is None else self.tempo.bpm
+        beats = None if self.tempo is None else self.tempo.beats_at(now_ns + lead_ns)
         if not bpm or beats is None:
             return now_ns
         away_ns = round((beat - beats) * 60e9 / bpm)
