@@ -46,13 +46,14 @@ class DeviceStudent(Protocol):
 class Chooser(Protocol):
     """The guard on a device (vivant.guardrails.device): what it admits of a finished latent becomes `code`
     and `guide`, what it found `numbers`, the first of which is 1 for an admitted latent; all three stay where
-    they are."""
+    they are. `asked` are as many numbers that it is told before each frame."""
 
     code: Tensor
     guide: Tensor | None
     numbers: Tensor
+    asked: int
 
-    def choose(self, code: Tensor, guide: Tensor | None) -> None: ...
+    def choose(self, code: Tensor, guide: Tensor | None, asked: Tensor) -> None: ...
 
 
 class Planes(Protocol):

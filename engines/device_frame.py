@@ -34,12 +34,14 @@ class Asked:
     """What one frame is to be: its walk; `bands`, within which code and guide stay at rest
     (vivant.runtime.rest); `feedback`, the share of the code that was admitted last in this one's; `share`,
     that of this picture in the mean where nothing changed (vivant.runtime.still), 1 takes it as it is; what
-    the planes are asked for (TorchPlaneField.ask), nothing where there are none."""
+    the guard is told (Chooser), and what the planes are asked for (TorchPlaneField.ask), nothing where there
+    are none."""
 
     walk: Walk
     bands: tuple[float, float] = (0.0, 0.0)
     feedback: float = 0.0
     share: float = 1.0
+    guard: F32 = field(default_factory=lambda: NO_NUMBERS)
     planes: F32 = field(default_factory=lambda: NO_NUMBERS)
 
 
@@ -164,10 +166,12 @@ class DeviceFrame:
 
     def _write(self, asked: Asked, pixels: U8 | None = None) -> None:
         numbers, walked = self._numbers.array, STEPS + WIDTH * self._most
+        told = walked + self._chooser.asked
         numbers[:FEEDBACK] = asked.bands
         numbers[FEEDBACK], numbers[SHARE] = asked.feedback, asked.share
         numbers[START:walked] = asked.walk.numbers(self._most)
-        numbers[walked:] = asked.planes
+        numbers[walked:told] = asked.guard if asked.guard.size else 0.0
+        numbers[told:] = asked.planes
         if pixels is None:
             return
         if pixels.shape != self._frame.array.shape[1:] or pixels.dtype != np.uint8:
@@ -202,7 +206,8 @@ class DeviceFrame:
         device, planes = student.device, self._field
         made = MADE | {spec.name for part in self._parts.values() for spec in part.outputs}
         self._frame, self._picture = Mirror.of(specs["frame"], device), Mirror.of(specs["picture"], device)
-        self._numbers = Mirror((STEPS + WIDTH * self._most + _asked(planes),), "float32", device)
+        told = self._chooser.asked + _asked(planes)
+        self._numbers = Mirror((STEPS + WIDTH * self._most + told,), "float32", device)
         self._found = Mirror(tuple(self._chooser.numbers.shape), "float32", device)
         self._noise = [Mirror.of(specs["denoised"], device) for _ in range(student.noises)]
         self._given = {
@@ -233,7 +238,7 @@ class DeviceFrame:
 
     def _stages(self, steps: int) -> list[Stage]:
         found: list[Stage] = [("encode", self._encode), ("denoise", lambda: self._denoise(steps))]
-        found.append(("guard", lambda: self._chooser.choose(self._made["code"], self._held.get("guide"))))
+        found.append(("guard", self._choose))
         if self._field is not None:
             found.append(("planes", self._plan))
         return [*found, ("decode", self._decode)]
@@ -265,9 +270,14 @@ class DeviceFrame:
                 after = after + self._noise[index + 1].tensor * c
             code.copy_(after)
 
+    def _choose(self) -> None:
+        told = self._numbers.tensor[STEPS + WIDTH * self._most :][: self._chooser.asked]
+        self._chooser.choose(self._made["code"], self._held.get("guide"), told)
+
     def _plan(self) -> None:
         assert self._field is not None and self._chooser.guide is not None
-        self._field.put(self._chooser.guide, self._numbers.tensor[STEPS + WIDTH * self._most :])
+        planes = STEPS + WIDTH * self._most + self._chooser.asked
+        self._field.put(self._chooser.guide, self._numbers.tensor[planes:])
 
     def _decode(self) -> None:
         tensors = {"code": self._chooser.code, "picture": self._picture.tensor}

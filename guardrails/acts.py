@@ -18,6 +18,7 @@ from vivant.runtime.frames import F32, Clock, Controls, Judgement, Latent, Verdi
 
 PULLS: Final = (0.25, 0.5, 0.75, 0.9)  # how far a latent is drawn, tried from the least
 TRIES: Final = 3  # a frame: each costs a judgement
+ASKED: Final = TRIES + 2  # numbers that a device is given (Acts.asks)
 DWELL_S: Final = 1.0
 RELEASE_S: Final = 0.7
 LONG_HOLD_S: Final = 0.3  # a shorter one is a stumble: the next latent that passes is shown
@@ -26,11 +27,16 @@ HALF: Final = 0.5  # of a pull is of statistics alone
 
 
 class Acts:
-    """For one size of latent. One thread. What it gives may be its own, valid until the next call."""
+    """For one size of latent. One thread. What it gives may be its own, valid until the next call.
+
+    `act` does it all where the guard judges on the processor. Where a device draws and judges (DeviceGuard),
+    `asks` says before a frame what to try, `told` hears what became of it, and `again` says what is shown."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._anchor: Latent | None = None
+        self._anchored = False  # here, or on the device
+        self._renew = False
         self._pull = 0.0
         self._moved_ns = 0  # when the pull was last let go of a little
         self._let_go_ns = 0  # from when on it is let go
@@ -53,12 +59,51 @@ class Acts:
         if self._pull > released:  # a long hold has just ended: from the last picture to the new ones
             chosen, verdict = self._passed(guard, latent, raw, controls)
         if verdict.admits and self._pull <= 0.0:
-            self._anchor = _copied(latent, self._anchor)
+            self._anchor, self._anchored = _copied(latent, self._anchor), True
         return chosen, verdict
 
+    def asks(self) -> F32:
+        """For the next frame on a device, f32 (5,): TRIES pulls; whether a latent that passes is to be let go
+        of by the first of them all the same (1) or shown as it is (0); whether it is to be drawn to from then
+        on."""
+        self._let_go()
+        gently, self._renew = self._pull > 0.0, self._pull <= 0.0 and self._held_ns is None
+        return np.array([*self._pulls(), gently, self._renew], np.float32)
+
+    def told(self, verdict: Verdict, near: bool, which: int) -> Verdict:
+        """The verdict on a frame that a device judged by `asks`, `which` of its latents it took (0 as it is)
+        and whether this one is `near` enough to be softened: as PASS, SOFTEN or HOLD, for `again`."""
+        pulls = self._pulls()
+        if near:
+            self._let_go_ns = self._moved_ns = self._clock.now_ns() + round(DWELL_S * 1e9)
+            self._pull = pulls[which - 1] if which else min(pulls[-1], PULLS[-1])
+        if verdict.judgement is Judgement.SOFTEN:
+            pull = pulls[which - 1]
+            words = (
+                f"softened by {pull:.0%}: {verdict.reason}" if near else f"let go of gently: {pull:.0%} left"
+            )
+            verdict = Verdict(Judgement.SOFTEN, verdict.score, words)
+        elif verdict.judgement is Judgement.PASS:
+            self._anchored, self._pull = self._anchored or self._renew, 0.0
+        return verdict
+
+    def again(self, verdict: Verdict) -> Verdict:
+        """What is to be shown of a picture that was `told` of, now or once more."""
+        released = self._pull
+        verdict = self.steady(verdict)
+        if self._pull > released:  # a long hold has just ended, and the device drew nothing this time
+            return Verdict(
+                Judgement.HOLD, verdict.score, "passes again, and comes gently from the next frame on"
+            )
+        return verdict
+
+    def _pulls(self) -> list[float]:
+        """TRIES of them, the one that holds now before those that are stronger."""
+        pulls = [self._pull, *(pull for pull in PULLS if pull > self._pull)] if self._pull else list(PULLS)
+        return (pulls + pulls[-1:] * TRIES)[:TRIES]
+
     def steady(self, verdict: Verdict) -> Verdict:
-        """The verdict, or a HOLD while a long hold is not over for good. For those who cannot soften it is
-        all there is to do."""
+        """The verdict, or a HOLD while a long hold is not over for good."""
         now_ns = self._clock.now_ns()
         if not verdict.admits:
             self._held_ns = now_ns if self._held_ns is None else self._held_ns
@@ -72,7 +117,7 @@ class Acts:
         if long and now_ns - self._passing_ns < READMIT_S * 1e9:
             return Verdict(Judgement.HOLD, verdict.score, f"passes again, but not yet for {READMIT_S:g} s")
         self._held_ns = self._passing_ns = None
-        if long and self._anchor is not None:
+        if long and self._anchored:
             self._pull, self._let_go_ns, self._moved_ns = 1.0, now_ns, now_ns
         return verdict
 
@@ -93,8 +138,7 @@ class Acts:
     ) -> tuple[Latent, Verdict]:
         assert self._anchor is not None
         self._let_go_ns = self._moved_ns = self._clock.now_ns() + round(DWELL_S * 1e9)
-        pulls = [self._pull, *(pull for pull in PULLS if pull > self._pull)]
-        for pull in [pull for pull in pulls if pull > 0.0][:TRIES]:
+        for pull in dict.fromkeys(self._pulls()):
             drawn = toward(latent, self._anchor, pull)
             verdict = guard.judge(drawn, controls)
             if verdict.judgement is Judgement.PASS:

@@ -39,9 +39,17 @@ class Frozen:
         self._seen = np.asarray(small, np.float32)
 
     def judge(self, latent: Latent, controls: Controls) -> Verdict:
+        same = self._equal(latent)
+        if not same:
+            guide = None if latent.guide is None else latent.guide.copy()
+            self._last = Latent(latent.code.copy(), guide)
+        return self.told(same, controls)
+
+    def told(self, same: bool, controls: Controls) -> Verdict:
+        """The verdict on a latent that lies elsewhere, by whether it is the `same` as the one before."""
         now_ns = self._clock.now_ns()
-        if not self._equal(latent) or float(controls.numbers.get(SKIP, 0.0)) > 0.0:
-            self._keep(latent, now_ns)
+        if not same or float(controls.numbers.get(SKIP, 0.0)) > 0.0:
+            self._before, self._since_ns, self._moved = self._seen, now_ns, False
             return Verdict(Judgement.PASS, 1.0, "it moves")
         if self._seen is not None and self._before is not None:
             self._moved |= bool(np.abs(self._seen - self._before).mean(2).max() > MOVED * 255)
@@ -60,8 +68,3 @@ class Frozen:
         if last.guide is None or latent.guide is None:
             return last.guide is latent.guide
         return np.array_equal(last.guide, latent.guide)
-
-    def _keep(self, latent: Latent, now_ns: int) -> None:
-        guide = None if latent.guide is None else latent.guide.copy()
-        self._last = Latent(latent.code.copy(), guide)
-        self._before, self._since_ns, self._moved = self._seen, now_ns, False

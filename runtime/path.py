@@ -241,8 +241,7 @@ class Path:
         }
         watch.timings_ms["decode"] -= sum(inside.values())
         watch.timings_ms |= inside
-        verdict = self.acts.steady(made.verdict)
-        return verdict, made.pixels if verdict.admits else NO_PIXELS
+        return made.verdict, made.pixels
 
     def fitted(self, file: File) -> Fitted:
         """An adapter read, checked and packed, and its textures made; on any thread. Raises EngineError."""

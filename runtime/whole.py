@@ -1,7 +1,7 @@
 """The picture's stages from encode to decode as one piece of work on a GPU, for students that offer it.
 
 What runtime.path does stage by stage, with the same rest, guard, planes, textures and stillness; here the
-guard chooses on the device, and a picture that it did not admit is not handed on.
+guard chooses and softens on the device, and a picture that it did not admit is not handed on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from vivant.engines.device_contract import DeviceStudent
 from vivant.engines.device_frame import NO_NUMBERS, Asked, DeviceFrame, Painted
 from vivant.engines.field_torch import TorchPlaneField
 from vivant.engines.walk import Wish
-from vivant.guardrails.device import DeviceGuard
-from vivant.runtime.frames import F32, U8, Controls, Verdict
+from vivant.guardrails.acts import Acts
+from vivant.guardrails.device import NUMBERS, DeviceGuard
+from vivant.guardrails.frozen import Frozen
+from vivant.runtime.frames import F32, U8, Clock, Controls, MonotonicClock, Verdict
 from vivant.runtime.rest import CODE_BAND, GUIDE_BAND
 from vivant.runtime.still import SHARE
 from vivant.runtime.still_device import DeviceStill
@@ -47,11 +49,14 @@ class WholeFrame:
         recipes: tuple[str, ...],
         seed: int,
         on_failure: OnFailure = "stop",
+        clock: Clock | None = None,
     ) -> None:
         """`seed` moves the textures under the canvas. Raises EngineError."""
         made = _shapes(student)
         _, height, width, _ = made["picture"]
         self._student, self.guard = student, guard
+        clock = clock or MonotonicClock()
+        self.acts, self.frozen = Acts(clock), Frozen(clock)
         planes = None
         self._field = None
         if guard.guide is not None:
@@ -103,19 +108,32 @@ class WholeFrame:
             (CODE_BAND * smooth, GUIDE_BAND * smooth),
             wish.feedback if self._admitted else 0.0,
             SHARE**smooth if smooth and style == self._kept_for else 1.0,
+            self.acts.asks(),
             self._planes(wish, hold, carry),
         )
         looked: Mapping[str, float] = {}
         if wish.left_out is not None:
             code, looked = self.frame.look(pixels, asked)
             if wish.left_out(code) and self._last is not None:
-                return self._handed_on(self._last, self.frame.again(asked), looked)
+                return self._handed_on(self.acts.again(self._last), self.frame.again(asked), looked)
         painted = self.frame.paint(pixels, asked)
-        self._last = self.guard.verdict(painted.numbers, painted.timings_ms["guard"])
+        self._last = self._judged(pixels, controls, painted)
         self._guide = painted.guide
-        if self._last.admits:
+        verdict = self.acts.again(self._last)
+        if verdict.admits:
             self._admitted, self._kept_for = True, style if smooth else None
-        return self._handed_on(self._last, painted, looked)
+        return self._handed_on(verdict, painted, looked)
+
+    def _judged(self, pixels: U8, controls: Controls, painted: Painted) -> Verdict:
+        """What the device found, and what the host holds against it."""
+        numbers = dict(zip(NUMBERS, painted.numbers, strict=True))
+        verdict = self.guard.verdict(painted.numbers, painted.timings_ms["guard"])
+        near = self.guard.near
+        self.frozen.see(pixels)
+        still = self.frozen.told(bool(numbers["same"]), controls)
+        if not still.admits:
+            verdict, near = still, False
+        return self.acts.told(verdict, near, int(numbers["which"]))
 
     def _give(self, wish: Wish) -> None:
         for index, noise in enumerate(wish.noises):

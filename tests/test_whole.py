@@ -15,8 +15,9 @@ from vivant.engines.field import PlaneField  # noqa: E402
 from vivant.engines.kinds import load_student  # noqa: E402
 from vivant.engines.on_device import HouseOnDevice, on_device  # noqa: E402
 from vivant.engines.student import shipped  # noqa: E402
+from vivant.guardrails.device import DeviceGuard  # noqa: E402
 from vivant.guardrails.guard import Guard  # noqa: E402
-from vivant.runtime.frames import STAGES, Controls, Frame, Judgement, MonotonicClock  # noqa: E402
+from vivant.runtime.frames import STAGES, Controls, Frame, Judgement, ManualClock, MonotonicClock  # noqa: E402
 from vivant.runtime.path import Path, Stopwatch, StudentChoice  # noqa: E402
 from vivant.runtime.rest import Rest  # noqa: E402
 from vivant.runtime.whole import WholeFrame  # noqa: E402
@@ -176,3 +177,49 @@ def test_the_shows_path_paints_whole_frames_where_a_student_offers_them(monkeypa
     assert apart(made[True].pixels, made[False].pixels.astype(int)) < 0.5
     assert set(made[True].timings_ms) == set(made[False].timings_ms) <= set(STAGES)
     assert all(ms >= 0 for ms in made[True].timings_ms.values())
+
+
+@pytest.fixture
+def clocked(student):
+    """A whole frame and the clock that its guard lives by."""
+    clock = ManualClock()
+    guard = DeviceGuard.load(*student.guard_file, (1, 16, 12, 16), (1, 1, 48, 64), CPU)
+    return WholeFrame(HouseOnDevice(student, CPU), guard, student.recipes, 3, clock=clock), clock
+
+
+def test_a_latent_a_little_too_far_out_is_softened_before_it_is_decoded(clocked):
+    whole, clock = clocked
+    frames, controls = moving_scene(SIZE), Controls(strength=0.2, styles={"mosaic": 1.0})
+    first = whole.picture(frames[0], controls, 0.0, HOLD, CARRY)
+    assert first.verdict.judgement is Judgement.PASS
+    anchor = whole.guard.code.clone()
+    clock.advance_s(1 / 30)
+    excess = -np.log2(whole.picture(frames[3], controls, 0.0, HOLD, CARRY).verdict.score)
+    plain = whole.guard.code.clone()
+    whole.guard._anchor[0].copy_(anchor)
+    whole.guard._threshold *= float(excess) / 1.02
+    made = whole.picture(frames[3], controls, 0.0, HOLD, CARRY)
+    assert made.verdict.judgement is Judgement.SOFTEN and made.pixels.size
+    means = [code.mean((2, 3)) for code in (whole.guard.code, plain, anchor)]
+    assert float((means[0] - means[2]).abs().mean()) < 0.9 * float((means[1] - means[2]).abs().mean())
+
+
+def test_a_student_that_stopped_is_held_while_its_input_moves(clocked, student):
+    whole, clock = clocked
+    frames, controls = moving_scene(SIZE), Controls(strength=0.0, styles={"mosaic": 1.0})
+    assert whole.picture(frames[0], controls, 0.0, HOLD, CARRY).verdict.admits
+    encode, found = student.engines["encode"], []
+    encode.put_tensors = lambda tensors: None
+    try:
+        for index in range(8):
+            clock.advance_s(0.4)
+            found.append(whole.picture(frames[index % len(frames)], controls, 0.0, HOLD, CARRY))
+    finally:
+        del encode.put_tensors
+    assert found[0].verdict.admits
+    assert "the latent has been the same for" in found[-1].verdict.reason and not found[-1].pixels.size
+    again = []
+    for frame in frames[5:8]:
+        clock.advance_s(0.4)
+        again.append(whole.picture(frame, controls, 0.0, HOLD, CARRY).verdict.judgement)
+    assert again == [Judgement.HOLD, Judgement.HOLD, Judgement.SOFTEN]  # not yet; then gently

@@ -136,7 +136,7 @@ def test_the_guard_judges_on_the_gpu_as_on_the_processor(floats, whole):
     )
     for frame in frames:
         made = whole.picture(frame, MOSAIC, 0.0, 0.9, 0.0)
-        processor.choose(whole.guard.code.cpu(), whole.guard.guide.cpu())
+        processor.choose(whole.guard.code.cpu(), whole.guard.guide.cpu(), torch.zeros(processor.asked))
         assert processor.verdict(processor.numbers.numpy(), 0.1).score == pytest.approx(
             made.verdict.score, abs=1e-3
         )
