@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +27,7 @@ from vivant.engines.card import CARD, Card
 from vivant.engines.contract import PARTS, Engine, EngineError, Fitted, Part, Precision, Wearable
 from vivant.engines.loading import buffers, load_engines
 from vivant.engines.slots import LAYOUT
+from vivant.engines.walk import falling
 from vivant.engines.watched import Through, as_loaded
 from vivant.runtime.frames import EMPTY, F32, U8, Controls, Latent
 
@@ -195,8 +197,8 @@ class Student:
         np.multiply(latent.code, 1 - sigma, out=self._noisy)
         np.multiply(self._noise, sigma, out=self._part)
         np.add(self._noisy, self._part, out=self._noisy)
-        for step in range(controls.steps):
-            self._sigma[0, 0] = sigma
+        for level, then in pairwise(falling(sigma, controls.steps)):
+            self._sigma[0, 0] = level
             self._engines["denoise"].run(
                 {
                     "code": self._noisy,
@@ -207,10 +209,8 @@ class Student:
                 },
                 {"denoised": self._denoised},
             )
-            then = sigma * (controls.steps - 1 - step) / (controls.steps - step)
             if then > 0.0:
-                self._euler_step(sigma, then)
-            sigma = then
+                self._euler_step(level, then)
         return Latent(self._denoised, latent.guide)
 
     def _euler_step(self, sigma: float, then: float) -> None:
