@@ -92,12 +92,13 @@ class Card:
         self._copy["upside_down"] = upside_down
         self._copies.render()
 
-    def compose(self, drawing: Any, before: Any, target: Any, mix: float) -> None:
-        """Lay `drawing` over `before` as far as its alpha and `mix` [0, 1] say."""
+    def compose(self, drawing: Any, before: Any, target: Any, mix: float, veil: float) -> None:
+        """Draw `drawing` over `before` as far as `mix` [0, 1] says; `veil` says how much of that is seen
+        where its alpha is 0, instead of black."""
         self.use(target)
         drawing.use(0)
         before.use(1)
-        self._compose[MIX_UNIFORM] = mix
+        self._compose[MIX_UNIFORM], self._compose["isf_veil_"] = mix, veil
         self._composes.render()
 
     def picture(self, path: Path) -> Any:

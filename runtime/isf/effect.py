@@ -18,6 +18,7 @@ from vivant.runtime.isf.glsl import (
     draws_in_place,
     fragment_source,
     lives,
+    veil,
     vertex_source,
 )
 from vivant.runtime.isf.header import IsfError, Pass, Shader
@@ -49,32 +50,39 @@ class Moment:
 
 
 class Buffer:
-    """What one TARGET names. A persistent one has two sides: what was drawn last is read while the other is
-    drawn."""
+    """What one TARGET names. It has two sides where it may be read while it is drawn: what was drawn last is
+    read then. One that is not `persistent` begins black in every frame."""
 
-    def __init__(self, card: Card, persistent: bool, floats: bool) -> None:
+    def __init__(self, card: Card, persistent: bool, floats: bool, two_sides: bool) -> None:
         self._card, self._persistent, self._floats = card, persistent, floats
+        self._two_sides = two_sides
         self._drawn: Any = None
         self._other: Any = None
+        self._fresh = True
 
     @property
     def texture(self) -> Any:
-        """What was drawn last; black before that."""
-        return self._card.black if self._drawn is None else self._drawn.color_attachments[0]
+        """What is read: what was drawn last; black before that."""
+        return self._card.black if self._fresh or self._drawn is None else self._drawn.color_attachments[0]
+
+    def frame(self) -> None:
+        """Another frame begins."""
+        self._fresh = not self._persistent
 
     def begin(self, size: Size) -> tuple[Any, Any]:
         """Where to draw now, and what its own name reads meanwhile."""
-        if not self._persistent:
-            self._drawn = self._sized(self._drawn, size)
+        if not self._two_sides:
+            self._drawn, self._fresh = self._sized(self._drawn, size), False
             return self._drawn, self._card.black
+        read = self.texture
         if self._drawn is not None and self._drawn.size != size:  # what has built up stays, in the new size
             grown = self._card.target(size, self._floats)
-            self._card.copy(self.texture, grown)
+            self._card.copy(self._drawn.color_attachments[0], grown)
+            read = read if self._fresh else grown.color_attachments[0]
             self._card.free(self._drawn)
             self._drawn = grown
-        self._drawn, self._other = self._sized(self._other, size), self._drawn
-        before = self._other
-        return self._drawn, self._card.black if before is None else before.color_attachments[0]
+        self._drawn, self._other, self._fresh = self._sized(self._other, size), self._drawn, False
+        return self._drawn, read
 
     def _sized(self, kept: Any, size: Size) -> Any:
         if kept is not None and kept.size == size:
@@ -108,10 +116,10 @@ class Effect:
 
     def compile(self) -> Iterator[None]:
         """Build one program, or load one picture, at each step. Raises IsfError naming file and line."""
-        for one in self._passes:
-            kept = self._buffers.get(one.target)
-            if kept is None:
-                self._buffers[one.target] = Buffer(self._card, one.persistent, one.floats)
+        for target in dict.fromkeys(one.target for one in self._passes):
+            same = [one for one in self._passes if one.target == target]
+            persistent, floats = any(one.persistent for one in same), any(one.floats for one in same)
+            self._buffers[target] = Buffer(self._card, persistent, floats, persistent or len(same) > 1)
         for name, path in self.shader.header.images.items():
             self._pictures[name] = self._card.picture(path)
             yield
@@ -161,6 +169,8 @@ class Effect:
         alpha and `mix` [0, 1] say; `images` textures by input, black where one is missing; `values` of the
         other inputs by name. Rows begin at the bottom."""
         size: Size = target.size
+        for buffer in self._buffers.values():
+            buffer.frame()
         textures = {BEFORE: before, **images, **self._pictures}
         textures |= {name: self._buffers[name].texture for name in self.shader.header.buffers}
         known = {**moment.uniforms(), **values, MIX_UNIFORM: mix}
@@ -184,7 +194,7 @@ class Effect:
                 textures[name] = self._buffers[name].texture
         if not self._in_place:
             drawn = self._buffers[self._passes[self._last].target].texture
-            self._card.compose(drawn, before, target, mix)
+            self._card.compose(drawn, before, target, mix, veil(self.shader))
 
     def _sizes(self, size: Size, values: Mapping[str, Any]) -> list[Size]:
         """Of every pass, worked out once a frame."""

@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
@@ -58,7 +59,8 @@ def expression(given: str | float, names: Collection[str]) -> Sum:
         raise ValueError(f"an expression has 1 to {LONGEST} characters, not {len(text)}")
     try:
         # A variable is marked so that `$floor` is no function and `WIDTH` alone no variable.
-        parsed = ast.parse(VARIABLE.sub(r"__\1", text), mode="eval")
+        with warnings.catch_warnings(action="ignore"):  # of numbers such as 1and: the sum is judged here
+            parsed = ast.parse(VARIABLE.sub(r"__\1", text), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"'{text}' cannot be read as a sum") from error
     return _read(parsed.body, text, names, 0)

@@ -42,25 +42,33 @@ vec4 isf_read_(sampler2D image, vec2 at) {
 #define sampler2DRect sampler2D
 #define texture2DRect(image, px) texture(image, (px) / IMG_SIZE(image))
 """
-# A number that is none would stay in a buffer for the rest of the show, and spread.
-FINITE: Final = "mix({0}, vec4(0.0), bvec4(uvec4(isnan({0})) | uvec4(isinf({0}))))"
-ENDS_IN_BUFFER: Final = f"""
-#undef main
-void main() {{
-    isf_drawn_ = vec4(0.0, 0.0, 0.0, 1.0);
-    isf_main_();
-    isf_drawn_ = {FINITE.format("isf_drawn_")};
+LAID: Final = f"""uniform sampler2D {BEFORE};
+uniform float {MIX_UNIFORM};
+// A number that is none would stay in a buffer for the rest of the show, and spread.
+vec4 isf_finite_(vec4 x) {{
+    return mix(x, vec4(0.0), bvec4(uvec4(isnan(x)) | uvec4(isinf(x))));
+}}
+vec4 isf_laid_(vec4 drawn, vec2 at, float veil) {{
+    vec4 over = clamp(isf_finite_(drawn), 0.0, 1.0);
+    vec3 under = texture({BEFORE}, at).rgb;
+    return vec4(mix(under, over.rgb * over.a + veil * (1.0 - over.a) * under, {MIX_UNIFORM}), 1.0);
 }}
 """
-ENDS_ON_PICTURE: Final = f"""
+ENDS_IN_BUFFER: Final = """
 #undef main
-void main() {{
+void main() {
     isf_drawn_ = vec4(0.0, 0.0, 0.0, 1.0);
     isf_main_();
-    vec4 isf_over_ = clamp({FINITE.format("isf_drawn_")}, 0.0, 1.0);
-    vec3 isf_under_ = isf_read_({BEFORE}, gl_FragCoord.xy / RENDERSIZE).rgb;
-    isf_drawn_ = vec4(mix(isf_under_, isf_over_.rgb * isf_over_.a, {MIX_UNIFORM}), 1.0);
-}}
+    isf_drawn_ = isf_finite_(isf_drawn_);
+}
+"""
+ENDS_ON_PICTURE: Final = """
+#undef main
+void main() {
+    isf_drawn_ = vec4(0.0, 0.0, 0.0, 1.0);
+    isf_main_();
+    isf_drawn_ = isf_laid_(isf_drawn_, gl_FragCoord.xy / RENDERSIZE, %.1f);
+}
 """
 PLAIN_VERTEX: Final = (
     VERSION
@@ -88,16 +96,14 @@ vec4 ftransform() {{
 """
 COMPOSE: Final = (
     VERSION
-    + f"""uniform sampler2D isf_drawing_;
-uniform sampler2D {BEFORE};
-uniform float {MIX_UNIFORM};
+    + LAID
+    + """uniform sampler2D isf_drawing_;
+uniform float isf_veil_;
 in vec2 isf_FragNormCoord;
 out vec4 colour;
-void main() {{
-    vec4 over = clamp({FINITE.format("texture(isf_drawing_, isf_FragNormCoord)")}, 0.0, 1.0);
-    vec3 under = texture({BEFORE}, isf_FragNormCoord).rgb;
-    colour = vec4(mix(under, over.rgb * over.a, {MIX_UNIFORM}), 1.0);
-}}
+void main() {
+    colour = isf_laid_(texture(isf_drawing_, isf_FragNormCoord), isf_FragNormCoord, isf_veil_);
+}
 """
 )
 """Lays what was drawn elsewhere over what was there before."""
@@ -108,6 +114,12 @@ def draws_in_place(shader: Shader) -> bool:
     or is kept in a buffer."""
     leaves_out = shader.vertex is not None or DISCARDS.search(shader.fragment)
     return shader.header.passes[-1].target is None and not leaves_out
+
+
+def veil(shader: Shader) -> float:
+    """How much of what was there before is seen where the shader draws nothing: a source is laid over it, a
+    filter takes its place, with black behind."""
+    return float(shader.header.kind == "source")
 
 
 def lives(shader: Shader) -> bool:
@@ -123,14 +135,15 @@ def fragment_source(shader: Shader, index: int, in_place: bool) -> str:
     the others do; `in_place` mixes its picture with what was there before."""
     begins = (
         VERSION,
+        LAID,  # before the inputs, one of which may be called as a function is
         *_declarations(shader, index),
         "in vec2 isf_FragNormCoord;\nout vec4 isf_drawn_;\n",
-        f"uniform sampler2D {BEFORE};\nuniform float {MIX_UNIFORM};\n" if in_place else "",
         "#define varying in\n#define main isf_main_\n",
         f"#line {FILE + shader.header.line}\n",
     )
     code = OLD_OUTPUT.sub("isf_drawn_", OWN_VERSION.sub("", shader.fragment))
-    return "".join(begins) + code + "\n#line 1" + (ENDS_ON_PICTURE if in_place else ENDS_IN_BUFFER)
+    ends = ENDS_ON_PICTURE % veil(shader) if in_place else ENDS_IN_BUFFER
+    return "".join(begins) + code + "\n#line 1" + ends
 
 
 def vertex_source(shader: Shader, index: int) -> str:

@@ -15,8 +15,9 @@ SILENCE: Final = np.zeros((1, 1), np.float32)
 
 
 def loudest(rows: F32, columns: int) -> F32:
-    """`rows` (C, N), about 0, in so many columns: each the value farthest from 0 of those it stands for."""
-    parts = _parts(rows, columns)
+    """`rows` (C, N), about 0, in so many columns: each the value farthest from 0 of those it stands for; in
+    one alone, which is a volume, above 0."""
+    parts = _parts(np.abs(rows) if columns == 1 else rows, columns)
     index = np.abs(parts).argmax(-1)[..., None]
     found: F32 = np.take_along_axis(parts, index, -1)[..., 0]
     return found
