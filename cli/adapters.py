@@ -64,7 +64,8 @@ def list_adapters(
     rows = list(rows_of(load_scene(path), Registry.own(), None if lock is None else lock.hashes))
     if plain:
         for row in rows:
-            typer.echo("\t".join((row.name, row.state, row.rank, row.hash, row.license, row.what)))
+            cells = (row.name, row.state, row.rank, row.hash, row.license, row.what)
+            typer.echo("\t".join(" ".join(cell.split()) for cell in cells))
         return
     table = Table(
         "adapter", "state", "rank", "hash", "licence", "what it is, or why not", box=None, pad_edge=False

@@ -161,7 +161,7 @@ def _problems(info: AdapterInfo, tensors: Mapping[str, F32], card: Card) -> list
         elif tensor.shape[:2] != known[name] or tensor.size != np.prod(known[name]):
             found.append(f"  {name}: shape {tensor.shape}, and {known[name]} is needed")
         elif not np.isfinite(tensor).all():
-            found.append(f"  {name}: holds NaN or infinity")
+            found.append(f"  {name}: holds NaN or infinity; export it anew, or train it again")
         elif np.abs(tensor).max(initial=0.0) > LARGEST:
             found.append(f"  {name}: holds values above {LARGEST:g}, which no training leaves behind")
     if not tensors:

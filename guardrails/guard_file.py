@@ -67,18 +67,25 @@ class GuardFile:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise GuardFileError(f"guard file {self.path} cannot be read ({error.strerror})") from error
+            raise GuardFileError(
+                f"guard file {self.path} cannot be read ({error.strerror}). Put it there, or fit another: "
+                "vivant guard fit"
+            ) from error
         found = hashlib.sha256(data).hexdigest()
         if len(self.sha256) < SHORTEST or not found.startswith(self.sha256):
             raise GuardFileError(
                 f"guard file {self.path} has sha256 {found[:SHORTEST]}..., but "
-                f"'{self.sha256[:SHORTEST]}' is what the scene says"
+                f"'{self.sha256[:SHORTEST]}' is what the scene says. Put that file back, or write the new hash "
+                "into the scene once you trust it"
             )
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as kept:
                 return {name: kept[name] for name in kept.files}
         except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise GuardFileError(f"guard file {self.path} is not one: {error}") from error
+            raise GuardFileError(
+                f"guard file {self.path} is not one, or is damaged ({type(error).__name__}). Put it back, or fit "
+                "it again: vivant guard fit"
+            ) from error
 
 
 def write_guard_file(path: Path, kind: str, student: str, arrays: Mapping[str, Array]) -> str:

@@ -55,7 +55,7 @@ def test_the_list_says_of_every_file_whether_it_is_worn_and_why_not(tide: Path) 
     before = listed(tide)
     assert before["riso"][0] == "ready"
     assert {name: before[name][0] for name in ("calm", "wild")} == dict.fromkeys(("calm", "wild"), "waiting")
-    assert before["broken.safetensors"][0] == "refused" and "can be read" in before["broken.safetensors"][-1]
+    assert before["broken.safetensors"][0] == "refused" and "cut off" in before["broken.safetensors"][-1]
     said = ran("adapters", "audition", tide, code=1)
     assert "calm: ready" in said and "wild: quarantined: held in" in said
     after = listed(tide)

@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused_with_its_reason_and_the_rest_goes_on(
     news = {Path(one.path).name: one for one in told(job, 0, PATIENCE_NS)}
     states = {name: one.state for name, one in news.items()}
     assert states == dict.fromkeys(states, "refused") | {"a.safetensors": "passed"}
-    assert "can be read" in news["broken.safetensors"].reason
+    assert "cut off" in news["broken.safetensors"].reason
     assert "it was made for other" in news["foreign.safetensors"].reason
     assert "is named 'twin'" in news["b.safetensors"].reason
     assert "is named 'riso'" in news["c.safetensors"].reason

@@ -56,8 +56,26 @@ def test_a_bad_file_in_a_folder_stops_no_show_and_is_told_with_its_reason(looks:
 
 def test_a_bad_file_that_a_scene_names_is_its_mistake(looks: Path) -> None:
     (looks / "broken.safetensors").write_bytes(b"nothing")
-    with pytest.raises(EngineError, match="broken"):
-        worn_by("house", [str(looks / "broken.safetensors")])
+    (looks / "old.ckpt").write_bytes(b"PK")
+    for name, reason in (("broken.safetensors", "Copy it again"), ("old.ckpt", "can run code")):
+        with pytest.raises(EngineError, match=reason):
+            worn_by("house", [str(looks / name)])
+
+
+def test_a_pickle_a_huge_file_and_half_a_file_are_refused_unopened_with_what_to_do(
+    looks: Path, card: Card, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (looks / "old.ckpt").write_bytes(b"PK")
+    with (looks / "huge.safetensors").open("wb") as file:
+        file.truncate(found.LARGEST + 1)
+    whole = (looks / "dusk.safetensors").read_bytes()
+    (looks / "half.safetensors").write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setattr(found, "_inspected", lambda card, path: pytest.fail(f"{path} was opened"))
+    reasons = {name: found.looked_at(card, looks / name).problem for name in
+               ("old.ckpt", "huge.safetensors", "half.safetensors")}  # fmt: skip
+    assert "Save it as safetensors" in reasons["old.ckpt"]
+    assert "2.0 GB, and an adapter has 2 at most" in reasons["huge.safetensors"]
+    assert "Copy it again" in reasons["half.safetensors"]
 
 
 @pytest.mark.parametrize("name", ["ink", "choose", "fade_s", "dawn", "riso"])

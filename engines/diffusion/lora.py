@@ -268,6 +268,6 @@ def _pair(site: Site, found: Mapping[str, F32], scaling: _Scaling, problems: lis
     scale = scaling.of(site.name, rank, found.get("alpha"))
     pair = Pair(down.reshape(rank, *kernel), up.reshape(site.outputs, rank) * np.float32(scale))
     if not finite(pair):
-        problems.append(f"  {site.name}: holds NaN or infinity")
+        problems.append(f"  {site.name}: holds NaN or infinity; export it anew, or train it again")
         return None
     return pair

@@ -3,11 +3,13 @@ them."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from vivant.engines.adapter_file import SUFFIX, is_whole
 from vivant.engines.card import Card
 from vivant.engines.contract import EngineError, Wearable
 from vivant.engines.kinds import kind_of
@@ -17,6 +19,7 @@ LOOKS_LIKE_ONE: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 """Endings of files that people mean as adapters; those that are none are refused with a reason."""
 MOST: Final = 64  # adapters of a show: each is a parameter in every snapshot
 REMEMBERED: Final = 256  # files that were read
+LARGEST: Final = 2_000_000_000  # bytes: a LoRA of the highest rank for the largest UNet is not much smaller
 TAKEN: Final = frozenset({"choose", "fade_s", "cycle_s"})  # addresses beside those of the styles
 
 
@@ -65,12 +68,29 @@ def looked_at(card: Card, path: Path) -> Candidate:
         stat = path.stat()
     except OSError as error:
         return Candidate(path, problem=f"{path} cannot be read: {error.strerror}")
+    problem = _unread(path, stat.st_size)
+    if problem:
+        return Candidate(path, problem=problem)
     key = (card.hash, path, stat.st_mtime_ns, stat.st_size)
     if key not in _read:
         while len(_read) >= REMEMBERED:
             del _read[next(iter(_read))]
         _read[key] = _inspected(card, path)
     return _read[key]
+
+
+def _unread(path: Path, size: int) -> str:
+    """Why a file is not opened at all; empty when it is."""
+    if path.suffix.lower() != SUFFIX:
+        return (
+            f"{path} is no {SUFFIX} file. Other adapter files are pickles, which can run code, so it was not "
+            "opened. Save it as safetensors in the program that it comes from"
+        )
+    if size > LARGEST:
+        return f"{path} has {size / 1e9:.1f} GB, and an adapter has {LARGEST / 1e9:.0f} at most. Take it away"
+    if not is_whole(path):
+        return f"{path} is cut off, or no safetensors file. Copy it again from where it came from"
+    return ""
 
 
 def _inspected(card: Card, path: Path) -> Candidate:
@@ -116,6 +136,12 @@ def worn_by(student: str, entries: Sequence[str]) -> tuple[Card, Mapping[str, We
     those in its folders that fit; and those in its folders, the refused ones among them. Raises EngineError
     for a named file that does not fit."""
     card = Card.read(find(student))
+    for path in named(entries):
+        problem = ""
+        with contextlib.suppress(OSError, ValueError):  # what is no path at all, the student has words for
+            problem = _unread(path, path.stat().st_size) if path.exists() else f"there is no file {path}"
+        if problem:
+            raise EngineError(problem)
     worn = dict(kind_of(card).wardrobe(card, named(entries)))
     beside = in_folders(card, entries, worn)
     return card, worn | {one.name: one.worn for one in beside if one.worn is not None}, beside
