@@ -75,16 +75,16 @@ class GuardFile:
         if len(self.sha256) < SHORTEST or not found.startswith(self.sha256):
             raise GuardFileError(
                 f"guard file {self.path} has sha256 {found[:SHORTEST]}..., but "
-                f"'{self.sha256[:SHORTEST]}' is what the scene says. Put that file back, or write the new hash "
-                "into the scene once you trust it"
+                f"'{self.sha256[:SHORTEST]}' is what the scene says. Put that file back, or write "
+                "the new hash into the scene once you trust it"
             )
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as kept:
                 return {name: kept[name] for name in kept.files}
         except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise GuardFileError(
-                f"guard file {self.path} is not one, or is damaged ({type(error).__name__}). Put it back, or fit "
-                "it again: vivant guard fit"
+                f"guard file {self.path} is not one, or is damaged ({type(error).__name__}). Put it back, or "
+                "fit it again: vivant guard fit"
             ) from error
 
 
