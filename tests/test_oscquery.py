@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from vivant.runtime.endpoints import Endpoint
 from vivant.runtime.frames import MonotonicClock, VivantError
 from vivant.runtime.oscquery.door import QueryDoor
-from vivant.runtime.oscquery.server import MOST_OF_A_HOST
+from vivant.runtime.oscquery.server import MOST_OF_A_HOST, QueryServer
 from vivant.runtime.packets import LARGEST_DATAGRAM, address_of, arguments, message, typed_message
 from vivant.runtime.parameters import AdapterSketch, adapter_parameter, parameters_for
 from vivant.runtime.scene import Scene
@@ -389,3 +389,38 @@ def test_closing_frees_the_port_and_ends_the_thread_with_clients_on_it(show: Sho
         show.door.close()
         assert not show.door._server._thread.is_alive()
         door(address).close()
+
+
+def test_a_show_is_found_on_the_network_and_gone_when_it_ends() -> None:
+    zeroconf = pytest.importorskip("zeroconf", reason="zeroconf is not installed")
+    server = QueryServer((LOOPBACK, 0), (), "Vivant: Test.1", (LOOPBACK, 9000))
+    found: dict[str, int] = {}
+
+    class Listener(zeroconf.ServiceListener):  # type: ignore[misc, name-defined]
+        def add_service(self, known: Any, kind: str, name: str) -> None:
+            info = known.get_service_info(kind, name)
+            found[name] = info.port if info else 0
+
+        def update_service(self, known: Any, kind: str, name: str) -> None:
+            return
+
+        def remove_service(self, known: Any, kind: str, name: str) -> None:
+            found.pop(name, None)
+
+    with zeroconf.Zeroconf(interfaces=[LOOPBACK]) as known:
+        kinds = ["_oscjson._tcp.local.", "_osc._udp.local."]
+        zeroconf.ServiceBrowser(known, kinds, Listener())
+        until(lambda: len(found) == 2)
+        assert found == {
+            "Vivant: Test 1._oscjson._tcp.local.": server.address[1],
+            "Vivant: Test 1._osc._udp.local.": 9000,
+        }
+        server.close()
+        until(lambda: not found)
+
+
+def until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.02)
