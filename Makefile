@@ -17,11 +17,12 @@ SHOW_ARGS := --headless --seconds 20 --record out/mirror.mp4 --sheet out/mirror.
 endif
 endif
 
-.PHONY: show test test-gpu gpu-day gpu-wheels bench lint types system clean help
+.PHONY: show body body-tasks test test-gpu gpu-day gpu-wheels bench lint types system clean help
 
 help:
 	@echo "make show   run scenes/mirror.toml (ARGS=\"--input clip:FILE ...\" is passed on)"
 	@echo "make test   run the whole test suite"
+	@echo "make body   tracking of people: mediapipe with its models; or make body-tasks: docs/body.md"
 	@echo "make bench  measure every backend on this machine"
 	@echo "make test-gpu, gpu-day, gpu-wheels   on a machine with an NVIDIA GPU: docs/rig.md"
 	@echo "make lint   format check, lint, strict types"
@@ -29,6 +30,17 @@ help:
 show: $(VENV)/.show
 	@mkdir -p out
 	@$(BIN)/vivant run scenes/mirror.toml $(SHOW_ARGS) $(ARGS)
+
+# Tracking of people: docs/body.md. One of the two; the other is replaced.
+body: $(VENV)/.show
+	@echo "Installing mediapipe with its models (about 100 MB) ..."
+	@$(PIP) --no-deps -r requirements/body.txt
+	@$(BIN)/vivant body trackers
+
+body-tasks: $(VENV)/.show
+	@echo "Installing the newest mediapipe, for your own .task files (about 170 MB) ..."
+	@$(PIP) --no-deps -r requirements/tasks.txt
+	@$(BIN)/vivant body trackers
 
 test: $(VENV)/.test
 	$(BIN)/python -P -m pytest $(ARGS)

@@ -14,6 +14,7 @@ from vivant.runtime.body.seen import Bodies
 from vivant.runtime.frames import U8, VivantError
 
 INSTALL: Final = "Run: make body (docs/body.md has the commands without make)"
+INSTALL_TASKS: Final = "Run: make body-tasks (docs/body.md has the commands without make)"
 
 
 class Tracker(Protocol):
@@ -68,7 +69,9 @@ def no_tasks(body: Body) -> str:
     if not body.tasks:
         return "no folder of .task files is named: tasks = FOLDER"
     if find_spec("mediapipe") is None:
-        return f"mediapipe is not installed. {INSTALL}"
+        return f"mediapipe is not installed. {INSTALL_TASKS}"
+    if not no_solutions(body):  # its Tasks want a protobuf below 5, which nothing else here can have
+        return f"this mediapipe is the one with models inside; .task files need a newer one. {INSTALL_TASKS}"
     try:
         models_in(Path(body.tasks), body.find)
     except VivantError as problem:
