@@ -171,3 +171,15 @@ def test_auditions_run_on_the_processor_whatever_the_show_runs_on() -> None:
     assert auditioning_backend("onnxruntime", "int8") == ("onnxruntime", "int8")
     backend, precision = auditioning_backend("tensorrt", "half")
     assert backend in ("openvino", "onnxruntime") and precision == "float"
+
+
+def test_a_folder_that_is_away_is_told_with_what_to_do(job: DressJob, looks: Path) -> None:
+    news: list[News] = []
+    dresser = Dresser(job, news.append, HeldHere(job))
+    away = looks.rename(looks.with_name("elsewhere"))
+    dresser.step(0)
+    away.rename(looks)
+    dresser.step(10**9)
+    dresser.close()
+    assert [one.state for one in news] == ["away", "back"]
+    assert "what is worn stays" in news[0].reason

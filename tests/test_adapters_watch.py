@@ -63,3 +63,14 @@ def test_what_is_no_adapter_is_not_looked_at_and_named_files_are(folder: Path, t
     assert watch.look(0) == []
     alone.write_bytes(WHOLE)
     assert watch.look(SECOND) == [alone]
+
+
+def test_a_folder_that_goes_away_and_comes_back_is_told_once_each(folder: Path) -> None:
+    watch = Watch([folder])
+    assert watch.moved() == []
+    away = folder.rename(folder.with_name("elsewhere"))
+    assert watch.moved() == [(folder, False)]
+    assert watch.moved() == []
+    away.rename(folder)
+    assert watch.moved() == [(folder, True)]
+    assert watch.moved() == []

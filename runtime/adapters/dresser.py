@@ -33,7 +33,8 @@ from vivant.runtime.frames import MonotonicClock, VivantError
 LOG: Final = logging.getLogger("vivant.adapters")
 LOOK_S: Final = 0.2  # between two looks into the folders
 NICER: Final = 10  # than the show
-State = Literal["refused", "waiting", "passed", "quarantined"]
+State = Literal["refused", "waiting", "passed", "quarantined", "away", "back"]
+"""Of a file; and of a folder, which may be `away` or `back`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Dresser:
 
     def step(self, now_ns: int) -> None:
         """Look into the folders, hear of the audition that was asked for, and ask for the next."""
+        for folder, there in self._watch.moved():
+            self._moved(folder, there)
         for path in self._watch.look(now_ns):
             self._take(path)
         for _, problem in self._auditions.done():
@@ -93,6 +96,13 @@ class Dresser:
     def close(self) -> None:
         """End the auditions."""
         self._auditions.close()
+
+    def _moved(self, folder: Path, there: bool) -> None:
+        if there:
+            self._say(News("back", str(folder)))
+            return
+        reason = f"{folder} is away: what is worn stays. Bring it back; it is looked into again by itself"
+        self._say(News("away", str(folder), reason=reason))
 
     def _take(self, path: Path) -> None:
         one = looked_at(self._card, path)
@@ -147,7 +157,7 @@ class Dresser:
         self._say(replace(news, state=state, reason=reason, sheet=sheet))
 
     def _say(self, news: News) -> None:
-        if news.state in ("refused", "quarantined"):
+        if news.state in ("refused", "quarantined", "away"):
             LOG.warning("adapter %s %s: %s", news.name or Path(news.path).name, news.state, news.reason)
         self._tell(news)
 

@@ -139,7 +139,9 @@ def worn_by(student: str, entries: Sequence[str]) -> tuple[Card, Mapping[str, We
     for path in named(entries):
         problem = ""
         with contextlib.suppress(OSError, ValueError):  # what is no path at all, the student has words for
-            problem = _unread(path, path.stat().st_size) if path.exists() else f"there is no file {path}"
+            problem = (
+                _unread(path, path.stat().st_size) if path.exists() else f"there is no file or folder {path}"
+            )
         if problem:
             raise EngineError(problem)
     worn = dict(kind_of(card).wardrobe(card, named(entries)))

@@ -235,4 +235,4 @@ class LiveAdapters:
     def _say(self, name: str, state: str, reason: str) -> None:
         if self._tell is not None:
             with contextlib.suppress(OSError):
-                self._tell(STATE, (name, state, reason[:LONGEST_REASON]))
+                self._tell(STATE, (name, state, " ".join(reason.split())[:LONGEST_REASON]))

@@ -26,6 +26,7 @@ class Watch:
         self._folders, self._files = tuple(folders), tuple(files)
         self._told: dict[Path, Stamp] = {}
         self._waiting: dict[Path, tuple[Stamp, int]] = {}  # and since when it stands so
+        self._away: set[Path] = set()
 
     def look(self, now_ns: int) -> list[Path]:
         """What is new or changed since the last look, and whole; also what stays broken."""
@@ -39,6 +40,16 @@ class Watch:
         for gone in [path for path in self._told if path not in there]:
             del self._told[gone]  # it may come back
         return fresh
+
+    def moved(self) -> list[tuple[Path, bool]]:
+        """Folders that went away since the last look, and that came back (True)."""
+        found = []
+        for folder in self._folders:
+            there = _stamp(folder) is not None
+            if there == (folder in self._away):
+                self._away ^= {folder}
+                found.append((folder, there))
+        return found
 
     def _ripe(self, path: Path, stamp: Stamp, now_ns: int) -> bool:
         if is_whole(path):
