@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -52,8 +53,11 @@ subscribers; one on another machine than the sender must be named under `allow` 
 `/vivant/refused address reason` answers what was refused, at most twenty times a second.
 
 Of several messages to one address that arrive within one refresh the newest counts; actions all count.
-A datagram may hold up to 16 KiB, bundles up to 16 deep. A time tag in the future is not waited for: its
-messages count at once.
+A datagram may hold up to 16 KiB, bundles up to 16 deep. A bundle with a time tag acts at the refresh that is
+seen nearest to its time, at once when that is past; up to 60 seconds ahead and 4096 messages, beyond that
+`too_far` and `too_many`. A panic never waits, and its release may not (`not_at_once`).
+
+Other names for parameters, OSCQuery, a page of sliders and recordings: [osc.md](osc.md).
 """
 
 
@@ -62,6 +66,9 @@ def parameters(
         str | None, typer.Argument(help="A scene: the styles of its student and its starting values.")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/parameters.md.")] = False,
+    touchosc: Annotated[
+        Path | None, typer.Option(help="Write a layout for TouchOSC instead, FILE.tosc")
+    ] = None,
 ) -> None:
     """List every parameter: address, kind, range, value at the start, meaning."""
     from rich.console import Console
@@ -71,6 +78,9 @@ def parameters(
     from vivant.runtime.tree import Tree
 
     tree = Tree(parameters_of("house")) if scene is None else tree_of(load_scene(find_scene(scene)))
+    if touchosc is not None:
+        write_layout(tree, touchosc)
+        return
     if markdown:
         typer.echo(page(tree), nl=False)
         return
@@ -81,6 +91,18 @@ def parameters(
         table.add_row(*row)
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=PIPED_WIDTH)).print(table)
+
+
+def write_layout(tree: Tree, file: Path) -> None:
+    """A layout for TouchOSC. Raises VivantError when the file cannot be written."""
+    from vivant.cli.touchosc import layout
+    from vivant.runtime.frames import VivantError
+
+    try:
+        file.write_bytes(layout(tree.parameters))
+    except OSError as error:
+        raise VivantError(f"{file} cannot be written: {error.strerror or error}") from error
+    typer.echo(f"{file}: open it in TouchOSC, and enter this machine's address and port under Connections")
 
 
 def rows(tree: Tree) -> list[tuple[str, ...]]:
