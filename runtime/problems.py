@@ -75,14 +75,14 @@ def _line(found: dict[str, Any], model: type[BaseModel], below: tuple[str | int,
 
 def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """The keys that the table at `path` may have."""
+    found: Any = model  # Any: annotations are whatever typing makes of them
     for part in path:
-        annotation = model.model_fields[str(part)].annotation
-        tables = [one for one in (annotation, *get_args(annotation)) if _is_table(one)]
-        if not tables:
-            return []
-        model = tables[0]
-    return list(model.model_fields)
+        if _is_model(found):
+            found = found.model_fields[str(part)].annotation if str(part) in found.model_fields else None
+        else:  # tables by name, or a list of them
+            found = next((one for one in get_args(found) if _is_model(one)), None)
+    return list(found.model_fields) if _is_model(found) else []
 
 
-def _is_table(annotation: Any) -> bool:
+def _is_model(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
