@@ -18,6 +18,7 @@ from vivant.cli.osc import app as osc
 from vivant.cli.parameters import parameters
 from vivant.cli.run import run
 from vivant.cli.scenes import app as scenes
+from vivant.cli.sound import app as sound
 from vivant.cli.triggers import app as triggers
 from vivant.runtime.frames import VivantError
 
@@ -35,6 +36,7 @@ app.command()(parameters)
 app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
 app.add_typer(adapters, name="adapters", help="What a scene may wear, what was refused, and auditions.")
 app.add_typer(body, name="body", help="What tracks people here, and what it sees.")
+app.add_typer(sound, name="sound", help="What can be heard, what is heard, and music to rehearse with.")
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
 app.add_typer(osc, name="osc", help="Record what is said over OSC, and say it again.")
 app.add_typer(engines, name="engines", help="Students and their engines: build, list, show, verify, bench.")

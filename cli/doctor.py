@@ -199,7 +199,7 @@ def audio() -> Iterator[Line]:
     try:
         sounddevice = importlib.import_module("sounddevice")
     except ImportError:
-        yield Line("sense", "audio", "warn", "sounddevice is not installed", "pip install sounddevice")
+        yield Line("sense", "audio", "warn", "sounddevice is not installed", "pip install 'vivant[sound]'")
         return
     except OSError as error:
         yield Line("sense", "audio", "warn", f"PortAudio is missing ({error})", "apt install libportaudio2")

@@ -60,6 +60,10 @@ def run(
             help="Hand the picture on: ndi:NAME, spout:NAME, syphon:NAME, camera:DEVICE; may be repeated",
         ),
     ] = None,
+    sound: Annotated[
+        str | None,
+        typer.Option(metavar="default|DEVICE|FILE|off", help="What is heard, instead of the scene's"),
+    ] = None,
     backend: Annotated[
         str | None, typer.Option(help="auto, tensorrt, openvino, onnxruntime, torch or null")
     ] = None,
@@ -84,12 +88,14 @@ def run(
     from vivant.runtime.adapters.lock import check_files, check_known
     from vivant.runtime.scene import change_scene, find_scene, load_scene
     from vivant.runtime.show import Wishes, run_show
+    from vivant.runtime.sound.section import named_input
 
     changes = {
         "input": source,
         "osc.listen": osc,
         "osc.oscquery": oscquery,
         "outputs": tuple(output) if output else None,
+        "sound.input": None if sound is None else named_input(sound),
         "backend": backend,
         "precision": precision,
         "student": student,

@@ -75,6 +75,11 @@ class Sound(BaseModel):
         return self
 
 
+def named_input(text: str) -> str:
+    """An input as somebody writes it on the command line, where a file needs no `file:` before it."""
+    return f"{FILE}{text}" if not text.startswith(FILE) and Path(text).is_file() else text
+
+
 def listens(section: Mapping[str, Any]) -> bool:
     """Whether a scene with this table [sound] has an ear."""
     return bool(section.get("input", OFF) != OFF)
