@@ -110,7 +110,11 @@ def test_the_desk_does_not_embed_what_is_denied_and_tells_each_time_it_is_asked(
     told, until = made.refusals(), time.monotonic() + 10
     while len(told) < 2 and time.monotonic() < until:
         told += made.refusals()
-    assert told == [("a gun", "'a gun' means too nearly the same as denied concept 1 of [words]")] * 2
+    assert (
+        told
+        == [("a gun", "'a gun' means too nearly the same as denied concept 1 of [words]. Say it otherwise")]
+        * 2
+    )
     assert made.refusals() == []
     made.close()
 

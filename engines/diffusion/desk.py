@@ -133,7 +133,9 @@ class PromptDesk:
         try:
             denied = "" if self._concepts is None else self._concepts.problem(text)
             if denied:
-                raise EngineError(f"'{text[:60]}' means too nearly the same as {denied} of [words]")
+                raise EngineError(
+                    f"'{text[:60]}' means too nearly the same as {denied} of [words]. Say it otherwise"
+                )
             made = kept(self._store, self._encoders, text, self._embedded)
             if not _alike(made, self._nothing):
                 raise EngineError(

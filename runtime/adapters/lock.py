@@ -133,8 +133,8 @@ def restore(scene_file: Path, lock: Lock, registry: Registry) -> list[str]:
     lacking = [name for name in wrong if registry.find(lock.files[name]) is None]
     if lacking:
         raise VivantError(
-            f"{', '.join(lacking)}: not in {registry.folder}, so nothing was changed. The machine that made the "
-            "lock has it: copy its registry folder here, and try again."
+            f"{', '.join(lacking)}: not in {registry.folder}, so nothing was changed. The machine that made "
+            "the lock has it: copy its registry folder here, and try again."
         )
     for name in wrong:
         registry.restore(lock.files[name], _where(name, lock.student, scene_file))
@@ -147,14 +147,14 @@ def roll_back(scene_file: Path, registry: Registry) -> tuple[Lock, list[str]]:
     lock = locked(scene_file)
     if lock.previous is None:
         raise VivantError(
-            f"{lock_path(scene_file)} is the first lock of this scene; there is none before it. To put back the "
-            f"files of this one: vivant scenes restore {scene_file}"
+            f"{lock_path(scene_file)} is the first lock of this scene; there is none before it. To put "
+            f"back the files of this one: vivant scenes restore {scene_file}"
         )
     kept = registry.find(lock.previous)
     if kept is None:
         raise VivantError(
-            f"the lock before {lock_path(scene_file)} is not in {registry.folder}. The machine that made it has "
-            "it: copy its registry folder here, and try again."
+            f"the lock before {lock_path(scene_file)} is not in {registry.folder}. The machine that made it "
+            "has it: copy its registry folder here, and try again."
         )
     before = _parsed(kept.read_bytes(), kept)
     registry.keep_bytes(_bytes(lock), lock_path(scene_file).name)
