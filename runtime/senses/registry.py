@@ -11,6 +11,7 @@ from vivant.runtime.frames import Clock
 from vivant.runtime.senses.camera import Camera, cameras, check_camera, delivers, open_camera
 from vivant.runtime.senses.clip import check_clip, open_clip
 from vivant.runtime.senses.contract import Phase, Sense, SenseError
+from vivant.runtime.senses.depth import check_depth, open_depth
 from vivant.runtime.senses.ndi import check_ndi, open_ndi
 from vivant.runtime.senses.performer import open_performer
 from vivant.runtime.senses.spout import check_spout, open_spout
@@ -38,6 +39,9 @@ KINDS: Final = {
         True,
         lambda where: check_clip(Path(where).expanduser()),
         lambda where, clock, fps, phase: open_clip(Path(where).expanduser(), clock, phase),
+    ),
+    "depth": Kind(
+        "depth:0", True, check_depth, lambda where, clock, fps, phase: open_depth(where, clock, fps)
     ),
     "ndi": Kind("ndi:NAME", True, check_ndi, lambda where, clock, fps, phase: open_ndi(where, clock)),
     "spout": Kind("spout:NAME", True, check_spout, lambda where, clock, fps, phase: open_spout(where, clock)),

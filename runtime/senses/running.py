@@ -59,14 +59,14 @@ class RunningSense:
         if self._thread is not threading.current_thread():
             self._thread.join(CLOSE_WAIT_S)
 
-    def hand_on(self, pixels: U8, captured_ns: int) -> None:
-        """Publish `pixels` u8 (H, W, 3), which nobody writes to any more."""
+    def hand_on(self, pixels: U8, captured_ns: int, near: U8 | None = None) -> None:
+        """Publish `pixels` u8 (H, W, 3), and a depth camera's `near`, to which nobody writes any more."""
         if self._state == "lost" and self._is_worth_a_line():
             LOG.info("%s is back", self.name)
         self._captured += 1
         self._state = "live"
         self._pause_s = FIRST_PAUSE_S
-        self._slot.put(Frame(pixels, self._captured, captured_ns))
+        self._slot.put(Frame(pixels, self._captured, captured_ns, near))
 
     def lose(self, reason: str) -> None:
         """The signal is away; the last frame stays. Saying so again while it is away counts once."""
