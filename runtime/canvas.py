@@ -125,6 +125,10 @@ class Canvas:
         if guarded:
             self.flash = FlashGuard(context, self._passes)
 
+    def change(self, effects: Effects | None) -> None:
+        """Other effects from the next draw on; the old ones stay their owner's to close."""
+        self._effects = effects
+
     @property
     def has_picture(self) -> bool:
         """Whether a picture was ever shown."""

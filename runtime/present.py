@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from vivant.runtime.adapters.live import LiveAdapters
 from vivant.runtime.canvas import Canvas, Look
+from vivant.runtime.changing import Changes
 from vivant.runtime.critic import Criticism
 from vivant.runtime.cues.running import Cues, Lead
 from vivant.runtime.cycle import Cycle
@@ -32,6 +33,7 @@ from vivant.runtime.meters import Window
 from vivant.runtime.moments import Moments
 from vivant.runtime.outputs.registry import Outputs
 from vivant.runtime.parameters import BACK, CHOOSE, GO, PANIC, PANIC_RELEASE, ROOT
+from vivant.runtime.parts import Parts
 from vivant.runtime.patience import Patience
 from vivant.runtime.record import Recorder
 from vivant.runtime.report import Meters
@@ -99,6 +101,7 @@ class Company:
     effects: Effects | None = None
     drives: Drives | None = None
     outputs: Outputs = field(default_factory=Outputs)
+    changes: Changes | None = None
 
 
 class Present:
@@ -146,6 +149,8 @@ class Present:
         self._render.poll()
         self._press(now_ns)
         beside = self._with
+        if beside.changes is not None:
+            beside = self._change(beside.changes.step(now_ns))
         if beside.adapters is not None:
             beside.adapters.step(now_ns)
         beside.doors.drain(self._tree, now_ns)
@@ -186,6 +191,32 @@ class Present:
         self._canvas.settle()
         self._climb(self._clock.now_ns())
         beside.doors.feed(self._tree, self.status, self._clock.now_ns())
+
+    def _change(self, parts: Parts | None) -> Company:
+        """Go on with the parts of another scene, where there are any; the company from now on."""
+        if parts is None:
+            return self._with
+        scene, left = parts.scene, self._with.effects
+        self._with = replace(
+            self._with,
+            triggers=parts.triggers,
+            cues=parts.cues,
+            fallbacks=parts.fallbacks,
+            ladder=parts.ladder,
+            effects=parts.effects,
+            drives=parts.drives,
+        )
+        self._canvas.change(parts.effects)
+        if left is not None:
+            left.close()
+        self._cycle = Cycle(self._tree)
+        self._budget_ms, self._size_px = scene.budget_ms, scene.size
+        self._latency.clear()
+        self._model.clear()
+        now_ns = self._clock.now_ns()
+        self._settled_ns = now_ns + SETTLE_NS
+        self._with.signals.begin(now_ns)
+        return self._with
 
     def _press(self, now_ns: int) -> None:
         """Keys: 1, 2, 3 ... choose a style, B blanks, P is the panic and F9 its release, space and right call
@@ -358,6 +389,14 @@ class Present:
     def triggers(self) -> dict[str, Any] | None:
         """How often each trigger fired, and what stands; None for a show without."""
         return None if self._with.triggers is None else self._with.triggers.counts()
+
+    def parts_counts(self) -> dict[str, Any]:
+        """For the report: what the parts of the scene did that is shown now."""
+        cues, effects = self._with.cues, self._with.effects
+        return {
+            "cues": None if cues is None else cues.counts(),
+            "effects": None if effects is None else effects.counts(),
+        }
 
     @property
     def steps(self) -> tuple[Step, ...]:

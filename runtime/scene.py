@@ -48,6 +48,7 @@ from vivant.runtime.parameters import (
 )
 from vivant.runtime.problems import problem, problems_of, report
 from vivant.runtime.prompting import prompting
+from vivant.runtime.programme import Programme
 from vivant.runtime.scene_signals import own_parameters, sensed_by, table_in
 from vivant.runtime.senses.registry import KINDS
 from vivant.runtime.signals import OWN
@@ -105,6 +106,7 @@ class Scene(BaseModel):
     triggers: dict[str, InstanceOf[Rule]] = Field(default_factory=dict)
     cues: tuple[InstanceOf[Cue], ...] = ()
     body: Body = Field(default_factory=lambda: Body.model_validate({}))
+    programme: Programme = Field(default_factory=lambda: Programme.model_validate({}))
     sound: Sound = Field(default_factory=lambda: Sound.model_validate({}))
     drives: dict[SignalName, Drive] = Field(default_factory=dict)
     tempo: Tempos = Field(default_factory=lambda: Tempos.model_validate({}))

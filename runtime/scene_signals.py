@@ -14,6 +14,7 @@ from vivant.runtime.drives import drive_parameters
 from vivant.runtime.isf.section import isf_parameters
 from vivant.runtime.parameters import Parameter
 from vivant.runtime.signals import SENSED
+from vivant.runtime.programme import programme_parameters
 from vivant.runtime.sound.section import sound_parameters, sound_signals
 from vivant.runtime.tempo.parameters import SIGNALS as BEAT_SIGNALS
 from vivant.runtime.triggers.agreement import trigger_parameters
@@ -35,6 +36,7 @@ def own_parameters(
     yield from trigger_parameters(rules, signals)
     yield from cue_parameters(cues)
     yield from sound_parameters(table_in(table, "sound"))
+    yield from programme_parameters(table_in(table, "programme"))
     yield from drive_parameters(table_in(table, "drives"))
     yield from body_parameters(table_in(table, "body"))
     yield from isf_parameters(table, folder)

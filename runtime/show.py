@@ -21,21 +21,19 @@ from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.aliases import aliases_of
 from vivant.runtime.audit import Audit, audit_folder
 from vivant.runtime.body.process import BodyTracking
-from vivant.runtime.canvas import Canvas, is_software
+from vivant.runtime.canvas import Canvas
+from vivant.runtime.changing import Changes, programme_of
 from vivant.runtime.critic import Criticism
 from vivant.runtime.criticism import CriticProcess
 from vivant.runtime.cues.preview import Visits
-from vivant.runtime.cues.running import Cues, log_line
 from vivant.runtime.doors import Door, Doors
-from vivant.runtime.drives import Drives
 from vivant.runtime.exchange import make_lanes
-from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Controls, MonotonicClock
-from vivant.runtime.isf.effects import Effects
-from vivant.runtime.ladder import Ladder
+from vivant.runtime.midi.door import MidiDoor
 from vivant.runtime.moments import EvenMoments
 from vivant.runtime.osc import OscDoor
 from vivant.runtime.outputs.registry import Outputs
+from vivant.runtime.parts import Room, parts_of
 from vivant.runtime.present import Company, Present, Terms
 from vivant.runtime.record import Recorder
 from vivant.runtime.refusals import Refusals, Unspoken
@@ -49,9 +47,7 @@ from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
 from vivant.runtime.tape import Tape
 from vivant.runtime.tempo.clock import BeatClock
-from vivant.runtime.tempo.contract import Tempo
-from vivant.runtime.tree import Tree
-from vivant.runtime.triggers.running import Hook, LogLines, Triggers
+from vivant.runtime.triggers.running import Hook, LogLines
 from vivant.runtime.witness import Witness
 
 LOG = logging.getLogger("vivant.show")
@@ -105,6 +101,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     `began_ns` is when the program was started, on the monotonic clock.
     """
     clock, stop = MonotonicClock(), Stop()
+    scenes = programme_of(scene)
     tree = tree_of(scene)
     tree.assign(wishes.assignments)
     context = mp.get_context("spawn")
@@ -137,7 +134,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         beats = BeatClock(tree, ear, scene.tempo.link)
         sources: list[Source | None] = [tracking, ear, beats]
         visits = wishes.visits
-        doors = Doors([*doors_of(scene, clock, wishes), *([] if visits is None else [visits])])
+        doors = Doors([*doors_of(scene, clock, wishes, beats), *([] if visits is None else [visits])])
         signals = Signals([source for source in sources if source is not None])
         for close in (*(door.close for door in doors.all), *(source.close for source in signals.sources)):
             open_parts.callback(close)
@@ -163,8 +160,9 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             witness = Witness(audit, hello.facts, scene.guard.audit_pictures)
             tree.heard, tree.denied = witness.heard, witness.refused
             hooks.append(witness.fired)
-        triggers = Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=doors.tell, hooks=hooks)
-        cues = cues_of(scene, tree, doors, witness, beats)
+        room = Room(surface, tree, doors, beats, ear, witness, hooks)
+        parts = parts_of(scene, room)
+        open_parts.callback(parts.close)
         process.hears[Unspoken] = Refusals(tree, doors.tell).hear
         adapters = LiveAdapters.of(
             scene, first, context, process, tree, begun, clock, registry, wishes.locked, doors.tell
@@ -175,14 +173,10 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         critic = criticism_of(scene, looking)
         if critic is not None and witness is not None:
             critic.found = witness.critic
-        effects = effects_of(scene, surface, tree, doors)
-        if effects is not None:
-            open_parts.callback(effects.close)
-            if ear is not None:
-                ear.seen = effects.set_audio
+        changes = Changes.of(scenes, room, process)
         present = Present(
             surface,
-            Canvas(surface.context, effects=effects),
+            Canvas(surface.context, effects=parts.effects),
             tree,
             process,
             lanes,
@@ -191,18 +185,19 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             Company(
                 doors,
                 signals,
-                triggers,
-                cues,
-                fallbacks_of(scene, first),
+                parts.triggers,
+                parts.cues,
+                parts.fallbacks,
                 witness,
                 adapters,
-                Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
+                parts.ladder,
                 recorder,
                 visits or moments,
                 critic,
-                effects,
-                Drives(scene.drives, tree, scene.signals, beats.at) if scene.drives else None,
+                parts.effects,
+                parts.drives,
                 outputs=outputs,
+                changes=changes,
             ),
         )
         stop.install()
@@ -218,9 +213,9 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         report = assemble(scene, surface, process, present, recorder, asked) | doors.counts()
         report["sources"] = signals.counts()
         report["outputs"] = outputs.counts()
-        report["cues"] = None if cues is None else cues.counts()
+        report |= present.parts_counts()
+        report["programme"] = None if changes is None else changes.counts()
         report["critic"] = None if critic is None else critic.counts()
-        report["effects"] = None if effects is None else effects.counts()
         report["live_adapters"] = None if adapters is None else adapters.counts()
         report["audit"] = None if audit is None else {"folder": str(audit.folder)} | audit.counts()
     if wishes.sheet is not None and moments is not None:
@@ -233,11 +228,11 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
     return report
 
 
-def doors_of(scene: Scene, clock: Clock, wishes: Wishes) -> list[Door]:
+def doors_of(scene: Scene, clock: Clock, wishes: Wishes, beats: BeatClock) -> list[Door]:
     """The doors that a scene and the command line ask for, open. Raises VivantError where one cannot be."""
     tape = None if wishes.osc_record is None else Tape(wishes.osc_record, clock)
     osc = OscDoor.of(scene, clock, None if tape is None else tape.tap())
-    found: list[Door | None] = [tape, osc]
+    found: list[Door | None] = [tape, osc, MidiDoor.of(scene, clock, beats.midi)]
     if scene.osc.query_at is not None:
         from vivant.runtime.oscquery.door import QueryDoor
 
@@ -249,28 +244,11 @@ def doors_of(scene: Scene, clock: Clock, wishes: Wishes) -> list[Door]:
     return [door for door in found if door is not None]
 
 
-def effects_of(scene: Scene, surface: Surface, tree: Tree, doors: Doors) -> Effects | None:
-    """The ISF files that a scene names, compiled; None where it names none. Raises IsfError with file and
-    line for one that this machine cannot draw."""
-    if not scene.effects and not scene.transitions:
-        return None
-    software = is_software(surface.context.info["GL_RENDERER"])
-    return Effects(surface.context, scene, tree, software=software, tell=doors.tell)
-
-
 def tracking_of(scene: Scene, context: SpawnContext, clock: Clock) -> BodyTracking | None:
     """The watch over the process that tracks people, as [body] asks for it; None where none is needed. Raises
     VivantError when the tracker that it names is not here."""
     tracked = scene.body.track not in ("off", "near")
     return BodyTracking(scene.body, context, clock) if tracked else None
-
-
-def cues_of(scene: Scene, tree: Tree, doors: Doors, witness: Witness | None, tempo: Tempo) -> Cues | None:
-    """The scene's cue list; None where it has none."""
-    if not scene.cues:
-        return None
-    hooks = (log_line,) if witness is None else (log_line, witness.went)
-    return Cues(scene.cues, tree, scene.calendar, tempo=tempo, tell=doors.tell, hooks=hooks)
 
 
 def audit_of(scene: Scene) -> Audit | None:
@@ -296,14 +274,6 @@ def criticism_of(scene: Scene, looking: CriticProcess | None) -> Criticism | Non
     """What its critic decides; None where it names none."""
     table = scene.guard.critic
     return None if table is None or looking is None else Criticism(looking, table.every, table.limit_s)
-
-
-def fallbacks_of(scene: Scene, first: Controls) -> Fallbacks | None:
-    """The scene's fallbacks; None where it names none."""
-    guard = scene.guard
-    return (
-        Fallbacks(guard.fallbacks, tuple(first.styles), guard.fallback_after_s) if guard.fallbacks else None
-    )
 
 
 def say(scene: Scene, facts: dict[str, Any], doors: Doors, signals: Signals) -> None:

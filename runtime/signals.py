@@ -21,7 +21,7 @@ SENSED: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What every picture comes with (vivant.runtime.condition), each in [0, 1]."""
 OWN: Final[Mapping[str, str]] = MappingProxyType(
-    {"intensity": "how much people have been doing lately", "age_s": "seconds since the show began"}
+    {"intensity": "how much people have been doing lately", "age_s": "seconds since the scene began"}
 )
 """What the present process adds."""
 
@@ -57,6 +57,10 @@ class Signals:
         self.intensity = Intensity()
         self.now: Mapping[str, float] = EMPTY
         """As `step` last found them."""
+
+    def begin(self, now_ns: int) -> None:
+        """Another scene begins."""
+        self._began_ns = now_ns
 
     def hear(self, signals: Mapping[str, float], now_ns: int) -> None:
         """What came with the newest picture. It counts for two seconds, then it is absent."""

@@ -210,6 +210,13 @@ class RenderProcess:
             self._process.join(STOP_WAIT_S)
             self._process = None
 
+    def change(self, job: Any) -> None:
+        """Another job from now on: the child ends at once, and another one is started with it. Until that can
+        render, the last picture is all there is."""
+        self._end(grace_s=0.0)
+        self.job, self._failures = job, 0
+        self.start()
+
     def stop(self) -> None:
         """End the child: ask by closing the line, wait, then kill."""
         self._end(grace_s=STOP_WAIT_S)

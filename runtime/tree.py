@@ -64,6 +64,7 @@ class Tree:
         """How often the tree grew: whoever keeps a list of addresses looks whether it is still whole."""
         self.media: tuple[str, ...] = ()
         """What can be chosen alone: styles and adapters that are media of their own; empty without styles."""
+        self._added: dict[str, tuple[Parameter, str | None]] = {}
         self._index()
         self._begun = dict(self._values)
         self.current: Mapping[str, Value] = MappingProxyType(self._values)
@@ -109,10 +110,58 @@ class Tree:
             grown[CHOOSE] = replace(grown[CHOOSE], choices=(*grown[CHOOSE].choices, medium))
             self._touch(CHOOSE)
         self.parameters = MappingProxyType(grown)
+        if parameter.address.startswith(ADAPTER):
+            self._added[parameter.address] = (parameter, medium)
         self._values[parameter.address] = self._begun[parameter.address] = parameter.default
         self._touch(parameter.address)
         self.grown += 1
         self._index()
+
+    def become(self, other: Tree, now_ns: int, fade_s: float, kept: tuple[str, ...] = ()) -> None:
+        """Another tree's parameters, starting values and words from now on. What both have goes from where it
+        is to where the other has it: floats over `fade_s`, other kinds at once. What only the other has is
+        there at once, and what it lacks is gone, but for adapters that came while the show runs. Values below
+        the addresses `kept` stay as they are."""
+        before, stays = dict(self._values), tuple(kept)
+        fades = {a: fade for a, fade in self._fades.items() if stays and a.startswith(stays)}
+        self.parameters = other.parameters
+        for address, goal in other.values().items():
+            known = address in before
+            if known and stays and address.startswith(stays):
+                continue
+            parameter = self.parameters[address]
+            if known and parameter.kind == "float" and fade_s > 0 and not isinstance(before[address], str):
+                begin = min(max(float(before[address]), parameter.minimum), parameter.maximum)
+                fades[address] = Fade(begin, float(goal), now_ns, round(fade_s * 1e9))
+                goal = begin
+            self._values[address] = goal
+        for address in before.keys() - other.values().keys():
+            del self._values[address]
+            self._versions.pop(address, None)
+        for address in self._values:
+            self._touch(address)
+        staying = {a: v for a, v in self._begun.items() if stays and a.startswith(stays)}
+        self._begun = {a: staying.get(a, v) for a, v in other.begun.items()}
+        self._fades = {a: fade for a, fade in fades.items() if a in self._values}
+        self.over = MappingProxyType({})
+        self.words = other.words
+        self.grown += 1
+        self._index()
+        for parameter, medium in tuple(self._added.values()):
+            if parameter.address not in self.parameters:
+                self.add(parameter, medium)
+
+    def as_begun(self) -> Tree:
+        """Another tree that stands where the show started."""
+        made = Tree(tuple(self.parameters.values()))
+        made._values.update(self._begun)
+        made._begun, made.words = dict(self._begun), self.words
+        return made
+
+    @property
+    def begun(self) -> Mapping[str, Value]:
+        """Every value by address as the show, or the scene that it changed to, started with it."""
+        return MappingProxyType(self._begun)
 
     def addresses(self) -> tuple[str, ...]:
         """Every address that `set` knows, with the norm doors."""

@@ -122,7 +122,7 @@ def test_a_trigger_may_call_a_cue(tmp_path: Path) -> None:
         ("/vivant/cues/goto", "dusk"),
     ]
     assert problems(tmp_path, f'{cues}do = {{ cue = "dust" }}\n') == [
-        "triggers.a.do[0].cue = \"dust\": should be go, back or one of start, dusk; did you mean 'dusk'?"
+        "triggers.a.do[0].cue = \"dust\": should be one of go, back, start, dusk; did you mean 'dusk'?"
     ]
     trigger = cues.partition("\n")[2].partition("\n")[2]
     assert problems(tmp_path, f'{trigger}do = {{ cue = "go" }}\n') == [

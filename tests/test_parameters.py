@@ -423,3 +423,20 @@ def test_a_fade_takes_the_curve_that_is_asked_for_and_its_goal_is_known_on_the_w
     assert (tree.value(EXPOSURE), tree.value(INK), tree.value(OIL)) == (0.25, 0.25, 0.75)
     assert (tree.goal(EXPOSURE), tree.goal(INK), tree.goal(STRENGTH)) == (1.0, 1.0, 0.25)
     assert tree.weights_of("ink") == {f"/vivant/style/{name}": float(name == "ink") for name in HOUSE_STYLES}
+
+
+def test_a_tree_becomes_another_one_and_keeps_the_adapters_that_came_while_it_runs(tree: Tree) -> None:
+    tree.add(adapter_parameter("riso", AdapterSketch("", True)), "riso")
+    tree.set("/vivant/adapter/riso", (0.5,), 0, "osc")
+    other = Tree((*parameters_for(("oil", "ink")), Parameter("/vivant/signal/wind", "float", "", 0.25)))
+    other.start_with({EXPOSURE: 1.0}, "scene")
+    grown, current = tree.grown, tree.current
+    tree.become(other, 0, 2.0)
+    tree.tick(SECOND_NS)
+    assert (tree.value(EXPOSURE), tree.value("/vivant/signal/wind")) == (0.5, 0.25)
+    assert tree.parameters[CHOOSE].choices == ("oil", "ink", "riso")
+    assert tree.grown > grown and current is tree.current and "/vivant/style/coral" not in current
+    assert tree.begun[EXPOSURE] == 1.0
+    assert [address for _, address in tree.changes(0)].count(EXPOSURE) == 1
+    again = tree.as_begun()
+    assert again.value(EXPOSURE) == 1.0 and again.begun == tree.begun

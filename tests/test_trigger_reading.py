@@ -80,7 +80,7 @@ when.all = [{ signal = "motion", above = 1, until = 2 }, { time = "25:00-26:00" 
 do = [{ seed = "old" }, { stile = "ink" }, { set = "look/exposure" }, { set = "reset", to = 1 }, 3]
 [triggers.c]
 when = { any = [{ parameter = "look/exposr", above = 1 }, { parameter = "style/choose", equals = "inc" }] }
-do = { set = "status/late", to = 1 }
+do = [{ set = "status/late", to = 1 }, { scene = "garden" }]
 """,
     )
     for wanted in (
@@ -89,13 +89,13 @@ do = { set = "status/late", to = 1 }
         "signals.presence: is a signal that there is already",
         "triggers.Loud: names are of a-z",
         "triggers.Loud.wen: unknown key; did you mean 'when'?",
-        'triggers.Loud.do.scene = "garden": is no action yet: a show cannot change its scene',
+        'triggers.c.do[1].scene = "garden": this scene has no scenes; write [programme] scenes = [...]',
         "triggers.a.priorty: unknown key; did you mean 'priority'?",
         'triggers.b.when.all[0] = {"signal": "motion", "above": 1, "until": 2}: until should not be over',
         "triggers.b.when.all[1].time",
         'triggers.b.when.all[2].weekday = ["fry"]: should be one of mon',
         'triggers.b.do[0].seed = "old": should be next, random or a whole number',
-        'triggers.b.do[1] = {"stile": "ink"}: should have one of set, style, adapter, seed, cue; did you mean',
+        'triggers.b.do[1] = {"stile": "ink"}: should have one of set, style, adapter, seed, cue, scene; did you mean',
         "triggers.b.do[4] = 3: input should be a table",
         'triggers.c.when.any[0].parameter = "look/exposr": unknown parameter; did you mean',
         'triggers.c.when.any[1].equals = "inc": should be oil | ink',

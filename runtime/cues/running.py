@@ -97,7 +97,7 @@ class Cues:
         self._tree, self.tempo = tree, tempo
         self._tell, self._hooks, self._wall_s = tell, tuple(hooks), wall_s
         self._zone = Almanac(zone_of(calendar.zone))
-        self._begun = tree.values()
+        self._begun = dict(tree.begun)
         self._timed = any(cue.at for cue in cues)
         self._minute = self._minute_now()
         self._learn()

@@ -31,6 +31,11 @@ SIGNAL: Final = ROOT + "signal/"
 TRIGGER: Final = ROOT + "trigger/"
 FIRE: Final = "/fire"
 ENABLED: Final = ROOT + "triggers/on"
+LISTED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "cue": ("[[cues]]", ("go", "back")),
+    "scene": ("[programme] scenes = [...]", ()),
+}
+"""Acts that name something of a list: where the list is written, and what else may be named."""
 
 
 def trigger_parameters(rules: Mapping[str, Rule], signals: Mapping[str, Declared]) -> Iterator[Parameter]:
@@ -137,8 +142,8 @@ def _act_trouble(act: Act, path: Path, tree: Tree) -> Iterator[str]:
         name = act.address.removeprefix(ADAPTER)
         near = difflib.get_close_matches(name, known, n=1)
         yield problem(at, name, f"unknown adapter; {_hint(near) or 'see: vivant parameters'}")
-    elif act.key == "cue":
-        yield from _cue_trouble(at, act, parameter)
+    elif act.key in LISTED:
+        yield from _listed_trouble(at, act, parameter)
     elif act.address.startswith((SIGNAL, TRIGGER, ENABLED, PANIC_RELEASE)):
         yield problem(at, act.address, "is for people and signals; triggers do not set it")
     elif parameter is None or parameter.read_only:
@@ -155,15 +160,17 @@ def _act_trouble(act: Act, path: Path, tree: Tree) -> Iterator[str]:
             yield problem((*path, "to"), act.to, trouble)
 
 
-def _cue_trouble(path: Path, act: Act, parameter: Parameter | None) -> Iterator[str]:
+def _listed_trouble(path: Path, act: Act, parameter: Parameter | None) -> Iterator[str]:
+    """What is wrong with an act that names a cue or a scene."""
+    table, words = LISTED[act.key]
     if parameter is None:
-        yield problem(
-            path, act.to or act.address.rpartition("/")[2], "this scene has no cues; write [[cues]]"
-        )
+        asked = act.address.rpartition("/")[2] if act.to is None else str(act.to)
+        yield problem(path, asked, f"this scene has no {act.key}s; write {table}")
     elif act.to is not None and act.to not in parameter.choices:
-        near = difflib.get_close_matches(str(act.to), ["go", "back", *parameter.choices], n=1)
+        known = (*words, *parameter.choices)
+        near = difflib.get_close_matches(str(act.to), known, n=1)
         hint = f"; {_hint(near)}" if near else ""
-        yield problem(path, act.to, f"should be go, back or one of {', '.join(parameter.choices)}{hint}")
+        yield problem(path, str(act.to), f"should be one of {', '.join(known)}{hint}")
 
 
 def media_of(tree: Tree) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vivant.runtime.frames import Value
-from vivant.runtime.parameters import ADAPTER, BACK, CHOOSE, GO, GOTO, ROOT
+from vivant.runtime.parameters import ADAPTER, BACK, CHOOSE, GO, GOTO, ROOT, SCENE
 from vivant.runtime.problems import key_text, problem, problems_of
 from vivant.runtime.triggers.rules import (
     ACTIONS,
@@ -19,7 +19,6 @@ from vivant.runtime.triggers.rules import (
     LEAVES,
     LONGEST_S,
     NAME,
-    NOT_YET,
     Act,
     AdapterKeys,
     Compound,
@@ -29,6 +28,7 @@ from vivant.runtime.triggers.rules import (
     Part,
     Pick,
     Rule,
+    SceneKeys,
     SeedKeys,
     SetKeys,
     StyleKeys,
@@ -141,10 +141,6 @@ class Reader:
         if not isinstance(table, dict):
             self._wrong(path, table, "input should be a table")
             return None
-        for key in NOT_YET:
-            if key in table:
-                self._wrong((*path, key), table[key], f"is no action yet: {NOT_YET[key]}")
-                return None
         kinds = [key for key in ACTIONS if key in table]
         if len(kinds) != 1:
             near = [close for key in table for close in difflib.get_close_matches(key, ACTIONS, n=1)]
@@ -178,6 +174,8 @@ def _act_of(keys: BaseModel) -> Act:
         return Act("adapter", ADAPTER + keys.adapter, keys.scale, keys.fade_s)
     if isinstance(keys, SeedKeys):
         return Act("seed", SEED, PICKS.get(keys.seed, keys.seed))
+    if isinstance(keys, SceneKeys):
+        return Act("scene", SCENE, keys.scene)
     if isinstance(keys, CueKeys):
         pressed = {"go": GO, "back": BACK}.get(keys.cue)
         return Act("cue", GOTO, keys.cue) if pressed is None else Act("cue", pressed, None)

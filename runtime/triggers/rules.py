@@ -322,15 +322,20 @@ class CueKeys(BaseModel):
     cue: Text
 
 
+class SceneKeys(BaseModel):
+    """An action on the scene: one of the programme's, or "home"."""
+
+    model_config = STRICT
+    scene: Text
+
+
 ACTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "set": SetKeys,
     "style": StyleKeys,
     "adapter": AdapterKeys,
     "seed": SeedKeys,
     "cue": CueKeys,
-}
-NOT_YET: Final[Mapping[str, str]] = {
-    "scene": "a show cannot change its scene while it runs; use style, adapter or set",
+    "scene": SceneKeys,
 }
 
 

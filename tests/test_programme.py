@@ -1,0 +1,86 @@
+"""A programme: which scenes a show can change to, by which names, and what goes together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vivant.runtime.changing import programme_of
+from vivant.runtime.frames import VivantError
+from vivant.runtime.scene import change_scene, load_scene, tree_of
+
+
+def write(folder: Path, name: str, text: str = "") -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(f'title = "{name}"\ninput = "performer"\n{text}')
+    return path
+
+
+def test_scenes_are_called_by_their_files_and_the_first_one_is_home(tmp_path: Path) -> None:
+    write(tmp_path, "tide", "[programme]\nscenes = ['dusk.toml']\n")
+    path = write(tmp_path, "dusk", "[programme]\nscenes = ['tide.toml', 'garden']\nfade_s = 3\n")
+    scene = change_scene(load_scene(path), {"ladder": False})
+    choose = tree_of(scene).parameters["/vivant/scene/choose"]
+    assert choose.choices == ("home", "tide", "garden")
+    assert tree_of(scene).value("/vivant/scene/fade_s") == 3
+    found = programme_of(scene)
+    assert {name: one.title for name, one in found.items()} == {
+        "home": "dusk",
+        "tide": "tide",
+        "garden": "Garden",
+    }
+    assert all(tree_of(one).parameters["/vivant/scene/choose"] == choose for one in found.values())
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ("['nowhere']", "there is no scene nowhere"),
+        ("['Wild Tide.toml']", "its name becomes an OSC value"),
+        ("['home.toml']", "its name becomes an OSC value"),
+        ("['other/tide.toml', 'tide.toml']", "two scenes are called tide"),
+        ("3", "programme.scenes = 3: input should be a list"),
+    ],
+)
+def test_what_cannot_be_called_is_told_at_load(tmp_path: Path, files: str, said: str) -> None:
+    (tmp_path / "other").mkdir()
+    for name in ("Wild Tide", "home", "tide", "other/tide"):
+        write(tmp_path, name)
+    with pytest.raises(VivantError, match=said):
+        load_scene(write(tmp_path, "dusk", f"[programme]\nscenes = {files}\n"))
+
+
+def test_a_trigger_names_a_scene_of_the_programme(tmp_path: Path) -> None:
+    write(tmp_path, "tide")
+    when = "[triggers.a]\nwhen = { at = '20:00' }\n"
+    scene = load_scene(
+        write(tmp_path, "dusk", f"[programme]\nscenes = ['tide.toml']\n{when}do = {{ scene = 'tide' }}\n")
+    )
+    assert [(act.address, act.to) for act in scene.triggers["a"].do] == [("/vivant/scene/choose", "tide")]
+    with pytest.raises(VivantError, match="should be one of home, tide; did you mean 'tide'"):
+        load_scene(
+            write(tmp_path, "dawn", f"[programme]\nscenes = ['tide.toml']\n{when}do = {{ scene = 'tied' }}\n")
+        )
+    with pytest.raises(VivantError, match=r"this scene has no scenes; write \[programme\] scenes"):
+        load_scene(write(tmp_path, "dawn", f"{when}do = {{ scene = 'tide' }}\n"))
+
+
+def test_a_scene_that_wants_to_go_elsewhere_than_the_programme_is_told_before_the_show(
+    tmp_path: Path,
+) -> None:
+    acts = (
+        "[programme]\nscenes = ['garden']\n[triggers.a]\nwhen = { at = '20:00' }\ndo = { scene = 'garden' }\n"
+    )
+    write(tmp_path, "tide", acts)
+    scene = load_scene(write(tmp_path, "dusk", "[programme]\nscenes = ['tide.toml']\n"))
+    with pytest.raises(
+        VivantError, match=r"tide.toml: triggers.a: garden is none of this programme: home, tide"
+    ):
+        programme_of(scene)
+
+
+def test_a_scene_without_a_programme_has_no_parameter_for_it(tmp_path: Path) -> None:
+    scene = load_scene(write(tmp_path, "tide"))
+    assert "/vivant/scene/choose" not in tree_of(scene).parameters
+    assert list(programme_of(scene)) == ["home"]
