@@ -35,6 +35,7 @@ from vivant.runtime.drives import Drive, drive_problems
 from vivant.runtime.frames import Value, VivantError
 from vivant.runtime.isf.section import EffectName, EffectOf, TransitionName, TransitionOf
 from vivant.runtime.keeping import Guards, Words
+from vivant.runtime.midi.section import Midi, midi_problems
 from vivant.runtime.osc_section import Osc
 from vivant.runtime.outputs.registry import parse as parse_output
 from vivant.runtime.parameters import (
@@ -47,8 +48,8 @@ from vivant.runtime.parameters import (
     parameters_for,
 )
 from vivant.runtime.problems import problem, problems_of, report
-from vivant.runtime.prompting import prompting
 from vivant.runtime.programme import Programme
+from vivant.runtime.prompting import prompting
 from vivant.runtime.scene_signals import own_parameters, sensed_by, table_in
 from vivant.runtime.senses.registry import KINDS
 from vivant.runtime.signals import OWN
@@ -105,13 +106,14 @@ class Scene(BaseModel):
     signals: dict[SignalName, Declared] = Field(default_factory=dict)
     triggers: dict[str, InstanceOf[Rule]] = Field(default_factory=dict)
     cues: tuple[InstanceOf[Cue], ...] = ()
-    body: Body = Field(default_factory=lambda: Body.model_validate({}))
     programme: Programme = Field(default_factory=lambda: Programme.model_validate({}))
+    body: Body = Field(default_factory=lambda: Body.model_validate({}))
     sound: Sound = Field(default_factory=lambda: Sound.model_validate({}))
     drives: dict[SignalName, Drive] = Field(default_factory=dict)
     tempo: Tempos = Field(default_factory=lambda: Tempos.model_validate({}))
     effects: dict[EffectName, EffectOf] = Field(default_factory=dict)
     transitions: dict[TransitionName, TransitionOf] = Field(default_factory=dict)
+    midi: Midi = Field(default_factory=lambda: Midi.model_validate({}))
     guard: Guards = Field(default_factory=lambda: Guards.model_validate({}))
     words: Words = Field(default_factory=lambda: Words.model_validate({}))
     audit: str = "auto"
@@ -143,6 +145,12 @@ class Scene(BaseModel):
             except VivantError as error:
                 raise ValueError(str(error)) from error
         return tuple(paths)
+
+    @field_validator("midi")
+    @classmethod
+    def _midi(cls, midi: Midi, info: ValidationInfo) -> Midi:
+        folder: Path = info.context["folder"] if info.context else Path.cwd()
+        return midi.model_copy(update={"map": str(folder / _at_home(Path(midi.map))) if midi.map else ""})
 
     @field_validator("guard")
     @classmethod
@@ -264,7 +272,7 @@ def _checked(table: dict[str, Any], folder: Path, source: str) -> Scene:
     if isinstance(given, dict):
         table = table | {"parameters": {}}
     problems += [*reader.problems, *cue_problems, *_act_problems(table, rules, cues, files, own)]
-    problems += _alias_problems(table, files, own)
+    problems += _map_problems(table, files, own, folder)
     try:
         scene = Scene.model_validate(table | {"triggers": rules, "cues": cues}, context={"folder": folder})
     except ValidationError as error:
@@ -343,16 +351,20 @@ def _act_problems(
     return [*fighting, *cue_disagreements(cues, tree), *driving]
 
 
-def _alias_problems(table: Mapping[str, Any], adapters: Sequence[str], own: Sequence[Parameter]) -> list[str]:
-    """What the parameters say against other names for them; nothing while the student is unknown."""
-    aliases = table_in(table_in(table, "osc"), "aliases")
-    if not aliases:
+def _map_problems(
+    table: Mapping[str, Any], adapters: Sequence[str], own: Sequence[Parameter], folder: Path
+) -> list[str]:
+    """What the parameters say against other names for them, and against a MIDI map; nothing while the student
+    is unknown."""
+    aliases, midi = table_in(table_in(table, "osc"), "aliases"), table_in(table, "midi")
+    if not aliases and not midi:
         return []
     try:
         parameters = parameters_of(str(table.get("student", "house")), adapters)
     except VivantError:
         return []
-    return list(alias_problems(aliases, Tree((*parameters, *own))))
+    tree = Tree((*parameters, *own))
+    return [*alias_problems(aliases, tree), *midi_problems(midi, folder, tree)]
 
 
 def parameters_of(student: str, adapters: Sequence[str] = ()) -> tuple[Parameter, ...]:

@@ -12,9 +12,10 @@ from vivant.runtime.cues.listing import Cue
 from vivant.runtime.cues.tracking import cue_parameters
 from vivant.runtime.drives import drive_parameters
 from vivant.runtime.isf.section import isf_parameters
+from vivant.runtime.midi.section import midi_parameters
 from vivant.runtime.parameters import Parameter
-from vivant.runtime.signals import SENSED
 from vivant.runtime.programme import programme_parameters
+from vivant.runtime.signals import SENSED
 from vivant.runtime.sound.section import sound_parameters, sound_signals
 from vivant.runtime.tempo.parameters import SIGNALS as BEAT_SIGNALS
 from vivant.runtime.triggers.agreement import trigger_parameters
@@ -35,11 +36,12 @@ def own_parameters(
     signals = {name: _declared(one) for name, one in table_in(table, "signals").items()}
     yield from trigger_parameters(rules, signals)
     yield from cue_parameters(cues)
-    yield from sound_parameters(table_in(table, "sound"))
     yield from programme_parameters(table_in(table, "programme"))
+    yield from sound_parameters(table_in(table, "sound"))
     yield from drive_parameters(table_in(table, "drives"))
     yield from body_parameters(table_in(table, "body"))
     yield from isf_parameters(table, folder)
+    yield from midi_parameters(table_in(table, "midi"))
 
 
 def table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
