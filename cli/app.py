@@ -14,6 +14,7 @@ from vivant.cli.distill import app as distill
 from vivant.cli.doctor import doctor
 from vivant.cli.engines import app as engines
 from vivant.cli.guard import app as guard
+from vivant.cli.isf import app as isf
 from vivant.cli.osc import app as osc
 from vivant.cli.parameters import parameters
 from vivant.cli.run import run
@@ -39,6 +40,7 @@ app.add_typer(body, name="body", help="What tracks people here, and what it sees
 app.add_typer(sound, name="sound", help="What can be heard, what is heard, and music to rehearse with.")
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
 app.add_typer(osc, name="osc", help="Record what is said over OSC, and say it again.")
+app.add_typer(isf, name="isf", help="ISF shaders: check them, list them, look at them.")
 app.add_typer(engines, name="engines", help="Students and their engines: build, list, show, verify, bench.")
 app.add_typer(guard, name="guard", help="Fit a guard, and see what the guards did.")
 app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")

@@ -184,7 +184,9 @@ def complaints(shader: Shader, message: str) -> list[str]:
         known = next((match for form in DRIVER_LINE if (match := form.match(text))), None)
         if known is None or known["word"].lower() == "warning":
             continue
-        line, what = int(known["line"]), known["what"]
+        line, what = int(known["line"]), known["what"].removesuffix("; candidates are:")
+        if what.startswith(" "):  # a candidate: what the driver has instead
+            continue
         if line > BESIDE:
             found.append(f"{shader.path.with_suffix('.vs')}:{line - BESIDE}: {what}")
         elif line > FILE:
