@@ -15,6 +15,7 @@ from vivant.engines.contract import Availability
 
 State = Literal["ok", "warn", "fail"]
 PORT: Final = 9000  # where a scene listens for OSC when it says nothing else
+QUERY_PORT: Final = 9001  # what docs/osc.md suggests for OSCQuery
 CORES: Final = 2  # the least that the house student was made for
 MEMORY_GB: Final = 2.0
 DRAWING_PACKAGES: Final = "apt install libegl1 libgles2 libgl1 libgl1-mesa-dri libegl-mesa0"
@@ -226,6 +227,25 @@ def osc(port: int = PORT) -> Iterator[Line]:
             yield Line("door", "osc", "ok", f"UDP port {port} is free")
 
 
+def oscquery(port: int = QUERY_PORT) -> Iterator[Line]:
+    """Its port, and whether other programs will see a show by themselves."""
+    import socket
+
+    from vivant.runtime.oscquery.announce import INSTALL, can_announce
+
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        found = f"TCP port {port} cannot be had: {error.strerror}"
+        yield Line("door", "oscquery", "warn", found, "run with --oscquery and another port")
+        return
+    if can_announce():
+        yield Line("door", "oscquery", "ok", f"TCP port {port} is free; zeroconf announces a show")
+    else:
+        found = f"TCP port {port} is free; no zeroconf, so a show is found by its address only"
+        yield Line("door", "oscquery", "warn", found, INSTALL)
+
+
 LOOKS: Final[tuple[Callable[[], Iterator[Line]], ...]] = (
     python,
     hardware,
@@ -237,6 +257,7 @@ LOOKS: Final[tuple[Callable[[], Iterator[Line]], ...]] = (
     camera,
     audio,
     osc,
+    oscquery,
 )
 
 

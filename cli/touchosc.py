@@ -40,7 +40,8 @@ def layout(parameters: Mapping[str, Parameter]) -> bytes:
     """The file for all parameters that a finger can set, in columns, in their order."""
     shown = [one for one in parameters.values() if not one.read_only and one.kind != "text"]
     tall = [ROW * _rows(one) for one in shown]
-    children, at, wide = [], _places(tall), _wide()
+    at, wide = _places(tall), _wide()
+    children: list[xml.Element] = []
     for one, used, (column, y) in zip(shown, tall, at, strict=True):
         children += _controls(one, (GAP + column * (wide + GAP), y, wide, used - GAP))
     lowest = max((y + used for used, (_, y) in zip(tall, at, strict=True)), default=float(ROW))

@@ -124,6 +124,16 @@ def test_a_port_in_use_is_told_with_another_to_take(free_port):
     assert line.state == "warn" and str(free_port) in line.found and "--osc" in line.do
 
 
+def test_the_port_of_oscquery_and_whether_a_show_is_announced_are_told(free_port, monkeypatch):
+    assert lines_of(lambda: doctors.oscquery(free_port))[0].state == "ok"
+    with socket.create_server(("127.0.0.1", free_port)):
+        (line,) = lines_of(lambda: doctors.oscquery(free_port))
+    assert line.state == "warn" and str(free_port) in line.found
+    monkeypatch.setattr("vivant.runtime.oscquery.announce.can_announce", lambda: False)
+    (line,) = lines_of(lambda: doctors.oscquery(free_port))
+    assert line.state == "warn" and line.do == "pip install 'vivant[discovery]'"
+
+
 def test_damaged_students_and_compiled_engines_fail_by_name(tiny, own_engines, monkeypatch):
     monkeypatch.setattr(student, "shipped", lambda: {"tiny": tiny})
     keep_one(own_engines)

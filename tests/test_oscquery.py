@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from vivant.runtime.endpoints import Endpoint
+from vivant.runtime.endpoints import Endpoint, outward
 from vivant.runtime.frames import MonotonicClock, VivantError
 from vivant.runtime.oscquery.door import QueryDoor
 from vivant.runtime.oscquery.server import MOST_OF_A_HOST, QueryServer
@@ -372,6 +372,18 @@ def test_when_the_present_loop_stands_still_senders_wait_and_nothing_grows(show:
         assert len(show.door._server.waiting) <= 256
     show.refresh()
     assert show.tree.value(EXPOSURE) == 0.5
+
+
+def test_the_first_lines_say_where_the_page_is_and_for_whom() -> None:
+    for listen, osc, words in [
+        (LOOPBACK, {}, f"http://{LOOPBACK}:PORT, for this machine only"),
+        ("0.0.0.0", {}, f"http://{outward()}:PORT, open to the network for everyone who reaches it"),
+        ("0.0.0.0", {"allow": ("10.0.0.5",)}, f"http://{outward()}:PORT, open to the network for 10.0.0.5"),
+    ]:
+        made = door((listen, 0), **osc)
+        words = words.replace("PORT", str(made.address[1]))
+        assert made.describe() == f"OSCQuery and sliders on {words}"
+        made.close()
 
 
 def test_a_port_in_use_is_said_with_the_way_out(show: Show) -> None:

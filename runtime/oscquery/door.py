@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from vivant.runtime.aliases import aliases_of
-from vivant.runtime.endpoints import Endpoint, is_loopback
+from vivant.runtime.endpoints import Endpoint, is_loopback, outward
 from vivant.runtime.frames import EMPTY, Clock, Value
 from vivant.runtime.inbox import Inbox
+from vivant.runtime.oscquery.answers import EVERYWHERE
 from vivant.runtime.oscquery.namespace import Board
 from vivant.runtime.oscquery.server import Packet, QueryServer
 from vivant.runtime.oscquery.session import Session
@@ -64,6 +65,7 @@ class QueryDoor:
         host, port = self.address
         if is_loopback(host):
             return f"OSCQuery and sliders on http://{host}:{port}, for this machine only"
+        host = outward() if host == EVERYWHERE else host
         who = f"for {', '.join(self._allow)}" if self._allow else "for everyone who reaches it"
         return f"OSCQuery and sliders on http://{host}:{port}, open to the network {who}"
 
