@@ -212,6 +212,37 @@ def audio() -> Iterator[Line]:
         yield Line("sense", "audio", "warn", "no input device", "plug a sound card or microphone in")
 
 
+def body() -> Iterator[Line]:
+    """Tracking of people is not needed to run; without mediapipe a fixed camera can do without a model."""
+    from vivant.runtime.body.registry import KINDS
+    from vivant.runtime.body.section import Body
+
+    lacks = KINDS["mediapipe"].lacks(Body())
+    if not lacks:
+        yield Line("sense", "body", "ok", "mediapipe with its models: mask, pose, hands")
+        return
+    what, _, command = lacks.partition(" Run: ")
+    yield Line("sense", "body", "warn", f"people are tracked by what moves alone; {what}", command)
+
+
+def privacy() -> Iterator[Line]:
+    """What of the camera is stored or sent: nothing, unless it is asked for."""
+    from vivant.runtime.audit import PICTURES, audit_folder, files_in
+
+    yield Line("privacy", "camera", "ok", "no frame is stored or sent; frames stay in this machine's memory")
+    yield Line(
+        "privacy",
+        "asked for",
+        "ok",
+        "pictures go to a file by --record, --sheet and [guard] audit_pictures alone, painted ones to other "
+        "programs by an output that the scene names; [body] pose_only lets no pixel past tracking",
+    )
+    folder = audit_folder()
+    logs = files_in(folder)
+    kept = sum(1 for _ in (folder / PICTURES).glob("*")) if (folder / PICTURES).is_dir() else 0
+    yield Line("privacy", "audit", "ok", f"{len(logs)} logs without pictures and {kept} pictures in {folder}")
+
+
 def osc(port: int = PORT) -> Iterator[Line]:
     import socket
 
@@ -256,8 +287,10 @@ LOOKS: Final[tuple[Callable[[], Iterator[Line]], ...]] = (
     compiled,
     camera,
     audio,
+    body,
     osc,
     oscquery,
+    privacy,
 )
 
 

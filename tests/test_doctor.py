@@ -66,6 +66,19 @@ def test_the_doctor_tells_of_everything_and_what_to_do(monkeypatch):
         assert line["state"] == "ok" or line["do"], line
 
 
+def test_the_doctor_says_what_tracks_people_and_what_becomes_of_their_pictures(monkeypatch, tmp_path):
+    monkeypatch.setattr("vivant.runtime.audit.audit_folder", lambda: tmp_path)
+    (tmp_path / "2026-11-21.jsonl").touch()
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "one.jpg").touch()
+    camera, asked, audit = doctors.privacy()
+    assert "no frame is stored or sent" in camera.found and "--record" in asked.found
+    assert audit.found == f"1 logs without pictures and 1 pictures in {tmp_path}"
+    monkeypatch.setattr("vivant.runtime.body.registry.find_spec", lambda name: None)
+    (tracked,) = doctors.body()
+    assert tracked.state == "warn" and "make body" in tracked.do
+
+
 def test_the_doctor_says_the_same_in_words():
     done = command("doctor")
     assert "OpenGL" in done.stdout and "can run here" in done.stdout
