@@ -12,12 +12,15 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from vivant.guardrails.measure import VERSION, length, measure
 from vivant.guardrails.sanity import malformed
 from vivant.runtime.frames import EMPTY, F32, Array, Controls, Judgement, Latent, Verdict, VivantError
+
+ANEW: Final = "Copy the whole student folder again, or export the student anew."
 
 
 class GuardFileError(VivantError):
@@ -112,11 +115,11 @@ def read_arrays(path: Path, sha256: str) -> dict[str, Array]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise GuardFileError(f"guard file {path} cannot be read ({error.strerror})") from error
+        raise GuardFileError(f"guard file {path} cannot be read ({error.strerror}). {ANEW}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise GuardFileError(
-            f"guard file {path} has sha256 {found[:12]}..., but the card says {sha256[:12] or 'none'}..."
+            f"guard file {path} has sha256 {found[:12]}..., but the card says {sha256[:12] or 'none'}. {ANEW}"
         )
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as kept:

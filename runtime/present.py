@@ -26,6 +26,7 @@ from vivant.runtime.exchange import (
 )
 from vivant.runtime.fallbacks import Fallbacks
 from vivant.runtime.frames import Clock, Judgement, Picture, Value
+from vivant.runtime.holding import Holding
 from vivant.runtime.isf.effects import Effects
 from vivant.runtime.ladder import Ladder, Step
 from vivant.runtime.look import look_of
@@ -126,6 +127,7 @@ class Present:
         self._cycle = Cycle(tree)
         self._latency, self._model = Window(LADDER_SAMPLES), Window(LADDER_SAMPLES)
         self._shown, self._patience = Shown(), Patience(clock)
+        self._holding = Holding()
         self._serial = 0
         self._refresh_ns = round(1e9 / surface.refresh_hz)
         self._judgement = Judgement.HOLD
@@ -263,6 +265,7 @@ class Present:
         """A verdict came: the log hears of it, and the fallbacks, where there was a frame to be judged."""
         if self._with.witness is not None:
             self._with.witness.verdict(picture, now_ns)
+        self._holding.hear(picture.verdict, now_ns)
         if self._with.fallbacks is None or not picture.captured_ns:
             return
         step = self._with.fallbacks.hear(picture.verdict, now_ns)
