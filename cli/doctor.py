@@ -15,7 +15,7 @@ from vivant.engines.contract import Availability
 
 State = Literal["ok", "warn", "fail"]
 PORT: Final = 9000  # where a scene listens for OSC when it says nothing else
-QUERY_PORT: Final = 9001  # what docs/osc.md suggests for OSCQuery
+QUERY_PORT: Final = 9000  # what docs/osc.md suggests for OSCQuery: OSC's own number, over TCP
 CORES: Final = 2  # the least that the house student was made for
 MEMORY_GB: Final = 2.0
 DRAWING_PACKAGES: Final = "apt install libegl1 libgles2 libgl1 libgl1-mesa-dri libegl-mesa0"

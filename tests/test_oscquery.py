@@ -113,7 +113,7 @@ def test_the_whole_tree_is_there_with_types_ranges_and_values(show: Show) -> Non
         "RANGE": [{"MIN": -2.0, "MAX": 2.0}],
     }
     assert found["/vivant/present/mirror"]["TYPE"] == "F"
-    assert found["/vivant/student/steps"]["RANGE"] == [{"VALS": [1, 2]}]
+    assert found["/vivant/student/steps"]["RANGE"] == [{"VALS": [1, 2], "MIN": 1, "MAX": 2}]
     assert found["/vivant/student/steps"]["VALUE"] == [1]
     assert found["/vivant/style/choose"]["RANGE"][0]["VALS"][0] == "oil"
     assert found["/vivant/style/fade_s"]["UNIT"] == ["time.second"]
@@ -204,6 +204,20 @@ def test_a_listener_hears_a_value_now_and_when_it_changes_until_it_ignores(show:
         assert heard(line) == ("/vivant/present/mirror", [True])
 
 
+def test_whoever_listens_to_a_container_hears_all_that_is_in_it(show: Show) -> None:
+    with show.connect() as line:
+        show.listen(line, "/vivant/look/")
+        looks = [address for address in show.tree.values() if address.startswith("/vivant/look/")]
+        assert sorted(heard(line)[0] for _ in looks) == sorted(looks)
+        line.send(json.dumps({"COMMAND": "IGNORE", "DATA": "/vivant"}))
+        show.listen(line, "/vivant/present/mirror")
+        assert heard(line) == ("/vivant/present/mirror", [False])
+        show.tree.set(EXPOSURE, (0.5,), 0, "keys")
+        show.tree.set("/vivant/present/mirror", (True,), 0, "keys")
+        show.refresh()
+        assert heard(line) == ("/vivant/present/mirror", [True])
+
+
 def test_what_grows_in_the_tree_is_told_and_found(show: Show) -> None:
     with show.connect() as line:
         show.listen(line, EXPOSURE)
@@ -286,7 +300,10 @@ def test_only_hosts_that_are_named_are_answered() -> None:
         '{"COMMAND": "LISTEN", "DATA": 3}',
         '{"COMMAND": "SING", "DATA": "/"}',
     ]
-    + [json.dumps({"COMMAND": "LISTEN", "DATA": name}) for name in ("/vivant/panic", "/vivant/nowhere", "/")],
+    + [
+        json.dumps({"COMMAND": "LISTEN", "DATA": name})
+        for name in ("/vivant/panic", "/vivant/nowhere", "/vivant/loo")
+    ],
 )
 def test_a_command_that_means_nothing_is_counted(show: Show, text: str) -> None:
     with show.connect() as line:

@@ -99,9 +99,11 @@ def _attributes(board: Board, parameter: Parameter) -> dict[str, Any]:
         found["VALUE"] = [value]
     if parameter.unit:
         found["UNIT"] = [UNITS.get(parameter.unit, parameter.unit)]
-    if parameter.choices:
-        numbers = parameter.numbered
-        found["RANGE"] = [{"VALS": [int(one) if numbers else one for one in parameter.choices]}]
+    if parameter.numbered:
+        numbers = [int(one) for one in parameter.choices]
+        found["RANGE"] = [{"VALS": numbers, "MIN": min(numbers), "MAX": max(numbers)}]
+    elif parameter.choices:
+        found["RANGE"] = [{"VALS": list(parameter.choices)}]
     elif parameter.kind in ("float", "int") and not parameter.read_only:
         number = int if parameter.kind == "int" else float
         found["RANGE"] = [{"MIN": number(parameter.minimum), "MAX": number(parameter.maximum)}]

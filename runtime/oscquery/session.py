@@ -30,14 +30,13 @@ class Session:
             return False
         if not isinstance(address, str) or command not in ("LISTEN", "IGNORE"):
             return False
-        if command == "IGNORE":
-            self._told.pop(address, None)
-            return True
-        parameter = board.parameters.get(address)
-        if parameter is None or not access(parameter) & READ:
-            return False
-        self._told[address] = UNTOLD
-        return True
+        meant = _readable(board, address)
+        for one in meant:
+            if command == "LISTEN":
+                self._told[one] = UNTOLD
+            else:
+                self._told.pop(one, None)
+        return bool(meant)
 
     def news(self, board: Board) -> list[str | bytes]:
         """What has to be sent now: commands as text, values and refusals as OSC packets."""
@@ -56,3 +55,13 @@ class Session:
         while self.refusals:
             found.append(self.refusals.popleft())
         return found
+
+
+def _readable(board: Board, address: str) -> list[str]:
+    """The readable parameters that `address` means: itself, or where it is a container all that lies in it,
+    because some programs listen to containers only."""
+    inside = f"{address.rstrip('/')}/"
+    found = (
+        [address] if address in board.parameters else [a for a in board.parameters if a.startswith(inside)]
+    )
+    return [one for one in found if access(board.parameters[one]) & READ]
