@@ -12,7 +12,7 @@ from vivant.runtime.frames import F32
 from vivant.runtime.sound.beats import Beats, Pulse
 from vivant.runtime.sound.levels import NOTHING_DB, Followers, Levels
 from vivant.runtime.sound.onsets import DELAY_S, Flux, Onsets
-from vivant.runtime.sound.spectrum import FRAMES_A_SECOND, WINDOW, Framing, Spectrum
+from vivant.runtime.sound.spectrum import FRAMES_A_SECOND, Framing, Spectrum
 
 SILENT_AFTER_S: Final = 1.0
 LOUDER_DB: Final = 4.0  # above the threshold silence ends
@@ -35,8 +35,8 @@ class Manner:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What was heard up to `at_ns`. `shares` (12,) as of Levels.of, followed; `onset` in [0, 1] struck at
-    `onset_ns`; `pulse` at `pulse_ns`. `samples` (WINDOW,) and `magnitudes` (WINDOW / 2 + 1,) are the newest,
-    for those who draw them."""
+    `onset_ns`; `pulse` at `pulse_ns`. `samples` (window,) and `magnitudes` (window / 2 + 1,) are the
+    newest, for those who draw them; the window is 1024 at 44,100 and 48,000 Hz."""
 
     at_ns: int = 0
     level_db: float = NOTHING_DB
@@ -47,8 +47,8 @@ class Heard:
     silent: bool = True
     pulse: Pulse = NO_BEAT
     pulse_ns: int = 0
-    samples: F32 = field(default_factory=lambda: np.zeros(WINDOW, np.float32))
-    magnitudes: F32 = field(default_factory=lambda: np.zeros(WINDOW // 2 + 1, np.float32))
+    samples: F32 = field(default_factory=lambda: np.zeros(1024, np.float32))
+    magnitudes: F32 = field(default_factory=lambda: np.zeros(513, np.float32))
 
     @property
     def beat_ns(self) -> int | None:

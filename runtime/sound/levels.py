@@ -10,10 +10,10 @@ import numpy as np
 from vivant.runtime.frames import F32
 from vivant.runtime.sound.spectrum import FRAMES_A_SECOND, band_filters
 
-SPAN_DB: Final = 30.0  # from the ceiling down to what counts as 0
+SPAN_DB: Final = 24.0  # from the ceiling down to what counts as 0
 ROOF_DB: Final = 0.0  # the ceiling of those who do not adapt: full scale
 LOWEST_CEILING_DB: Final = -50.0  # noise of an empty room is not made to look like a party
-RISE_S, FALL_DB_S = 0.4, 0.4  # how fast a ceiling follows something louder, and sinks after it
+RISE_S, FALL_DB_S = 0.4, 0.6  # how fast a ceiling follows something louder, and sinks after it
 NOTHING_DB: Final = -120.0
 EIGHT_HZ: Final = (30.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0, 5120.0, 14_000.0)
 

@@ -104,8 +104,8 @@ class SoundSource:
         self._values = values
         self.listener = Listener(opened, section)
         self.seen: Callable[[F32, F32], None] | None = None
-        """Given the newest samples (1, 1024) in [-1, 1] and their spectrum (1, 513) in [0, 1] once a refresh,
-        for shaders that draw sound."""
+        """Given the newest samples (1, N) in [-1, 1] and their spectrum (1, N / 2 + 1) in [0, 1] once a
+        refresh, for shaders that draw sound."""
 
     @classmethod
     def of(cls, section: Sound, clock: Clock, values: Mapping[str, Value]) -> SoundSource | None:

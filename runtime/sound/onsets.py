@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from vivant.runtime.frames import F32
-from vivant.runtime.sound.spectrum import FRAMES_A_SECOND, WINDOW, note_filters
+from vivant.runtime.sound.spectrum import FRAMES_A_SECOND, WINDOW_S, note_filters
 
 LOG_GAIN: Final = 100.0  # of magnitudes before the logarithm: a note 40 dB below full scale counts a little
 FALL: Final = 0.5 ** (1.0 / (6 * FRAMES_A_SECOND))  # of what counts as strong: half in six seconds
@@ -33,7 +33,7 @@ class Flux:
         self._strong = LEAST
 
     def of(self, magnitudes: F32) -> float:
-        """For the next frame's `magnitudes` (WINDOW / 2 + 1,), gain applied."""
+        """For the next frame's `magnitudes` (bins,), gain applied."""
         notes = np.log10(1.0 + LOG_GAIN * (magnitudes @ self._filters))
         widest = notes.copy()
         np.maximum(widest[1:], notes[:-1], out=widest[1:])
@@ -66,5 +66,5 @@ class Onsets:
         return flux
 
 
-DELAY_S: Final = 0.4 * WINDOW / 44_100
+DELAY_S: Final = 0.4 * WINDOW_S
 """An onset shows in a frame whose end lies so much later: it has to come into the bell of the window."""

@@ -15,17 +15,22 @@ import numpy as np
 from vivant.runtime.frames import F32
 
 FRAMES_A_SECOND: Final = 100
-WINDOW: Final = 1024  # samples: 21 to 23 ms; longer would hear lower notes, and later
+WINDOW_S: Final = 0.0232  # longer would hear lower notes, and later
 PER_OCTAVE: Final = 24
 LOWEST_HZ, HIGHEST_HZ = 27.5, 16_000.0
 
 
+def window_for(rate_hz: int) -> int:
+    """Samples in a frame: the power of two that is nearest to WINDOW_S, 1024 at 44,100 and 48,000 Hz."""
+    return int(2 ** round(math.log2(rate_hz * WINDOW_S)))
+
+
 class Framing:
-    """Cuts a stream of samples into frames of WINDOW samples, `hop` apart. One thread."""
+    """Cuts a stream of samples into frames of `window_for` samples, `hop` apart. One thread."""
 
     def __init__(self, rate_hz: int) -> None:
         self.hop = rate_hz // FRAMES_A_SECOND
-        self._samples = np.zeros(WINDOW, np.float32)
+        self._samples = np.zeros(window_for(rate_hz), np.float32)
         self._missing = self.hop
 
     def push(self, samples: F32) -> list[tuple[F32, int]]:
@@ -44,21 +49,20 @@ class Framing:
         return frames
 
     def _append(self, samples: F32) -> None:
-        count = min(len(samples), WINDOW)
+        count = min(len(samples), len(self._samples))
         self._samples[:-count] = self._samples[count:]
         self._samples[-count:] = samples[-count:]
 
 
 class Spectrum:
-    """Magnitudes of a frame: `bins_hz` (WINDOW / 2 + 1,) are their frequencies."""
+    """Magnitudes of a frame."""
 
     def __init__(self, rate_hz: int) -> None:
-        self.bins_hz = np.fft.rfftfreq(WINDOW, 1.0 / rate_hz).astype(np.float32)
-        self._window = np.hanning(WINDOW).astype(np.float32)
+        self._window = np.hanning(window_for(rate_hz)).astype(np.float32)
         self._scale = np.float32(2.0 / self._window.sum())
 
     def of(self, frame: F32) -> F32:
-        """float32 (WINDOW / 2 + 1,); a sine of full scale has a magnitude of 1."""
+        """float32 (window / 2 + 1,); a sine of full scale has a magnitude of 1."""
         magnitudes: F32 = np.abs(np.fft.rfft(frame * self._window)).astype(np.float32)
         magnitudes *= self._scale
         return magnitudes
@@ -69,9 +73,10 @@ def note_filters(rate_hz: int) -> F32:
     own."""
     count = math.floor(PER_OCTAVE * math.log2(min(HIGHEST_HZ, 0.45 * rate_hz) / LOWEST_HZ))
     centres_hz = LOWEST_HZ * 2.0 ** (np.arange(count + 1) / PER_OCTAVE)
-    bins = np.unique(np.round(centres_hz * WINDOW / rate_hz).astype(int))
+    window = window_for(rate_hz)
+    bins = np.unique(np.round(centres_hz * window / rate_hz).astype(int))
     bins = bins[bins > 0]
-    filters = np.zeros((WINDOW // 2 + 1, len(bins) - 2), np.float32)
+    filters = np.zeros((window // 2 + 1, len(bins) - 2), np.float32)
     for index, (low, centre, high) in enumerate(zip(bins, bins[1:], bins[2:], strict=False)):
         filters[low : centre + 1, index] = np.linspace(0.0, 1.0, centre - low + 1)
         filters[centre : high + 1, index] = np.linspace(1.0, 0.0, high - centre + 1)
@@ -80,7 +85,7 @@ def note_filters(rate_hz: int) -> F32:
 
 def band_filters(rate_hz: int, edges_hz: tuple[float, ...]) -> F32:
     """float32 (bins, bands): which bins lie between two `edges_hz`; each band has one bin at least."""
-    hz = np.fft.rfftfreq(WINDOW, 1.0 / rate_hz)
+    hz = np.fft.rfftfreq(window_for(rate_hz), 1.0 / rate_hz)
     filters = np.zeros((len(hz), len(edges_hz) - 1), np.float32)
     for index, (low, high) in enumerate(itertools.pairwise(edges_hz)):
         inside = (hz >= low) & (hz < high)
