@@ -29,7 +29,7 @@ SOURCE: Final = "scenes"
 AUTO: Final = "auto"
 STAYS: Final = tuple(ROOT + part for part in ("present/blank", "tempo/", "sound/", "midi/", "scene/"))
 """Values that are the room's and the operator's."""
-ROOM: Final = ("osc", "sound", "body", "outputs", "tempo")
+ROOM: Final = ("osc", "midi", "sound", "body", "outputs", "tempo")
 """Sections that count only in the scene that a show is started with."""
 
 
@@ -150,6 +150,6 @@ def _apart(scene: Scene, home: Scene) -> list[str]:
                 found.append(f"triggers.{rule.name}: {act.to} is none of this programme: {', '.join(names)}")
     plain = Scene.model_validate({"title": scene.title})
     for key in ROOM:
-        if getattr(scene, key) != getattr(plain, key):
+        if getattr(scene, key, None) != getattr(plain, key, None):
             LOG.info("%s: [%s] does not count here; the show keeps that of its first scene", scene.title, key)
     return found

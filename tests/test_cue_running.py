@@ -195,10 +195,12 @@ def test_cues_follow_one_another_without_drifting_and_stand_still_while_somebody
 
 def test_a_cue_waits_before_it_goes_and_back_calls_it_off(tmp_path: Path) -> None:
     show = Show(tmp_path, '[[cues]]\nname = "a"\nwait_s = 2\nfade_s = 1\nset.look.grain = 1\n')
-    show.press("cues/go")
+    show.press("cues/goto", "a")
     assert [show.at(0.0), show.at(1.9)] == ["start", "start"]
+    assert show.told[-1] == ("/vivant/cues/next", (-1, "end", ""))
     show.press("cues/back")
     assert [show.at(2.0), show.at(5.0)] == ["start", "start"]
+    assert show.values("cues/goto") == ["start"]
     show.press("cues/go")
     show.at(5.0)
     assert show.at(7.5) == "a"

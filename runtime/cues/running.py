@@ -181,6 +181,7 @@ class Cues:
         called = self._called
         if called is not None and not called.painted:
             self._called = None
+            self._tree.set(GOTO, (self.list[self.standing].name,), now_ns, SOURCE)
             self._say_where(now_ns)
             return
         number = self.standing if called is None else called.number
@@ -196,7 +197,8 @@ class Cues:
             called.on, called.beat = cue.on, self._beat(cue.on, called.due_ns)
             self._no_beat += called.beat is None
         self._called = called
-        self._say_where(now_ns)
+        if called.beat is not None or called.due_ns > now_ns:
+            self._say_where(now_ns)
 
     def _beat(self, quantum: Quantum, from_ns: int) -> int | None:
         """The first beat from then on that what is sent by then can be seen on; None where no beat is
