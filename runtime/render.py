@@ -117,6 +117,7 @@ def paint(
         lanes.pulse[RENDER] = clock.now_ns()
         controls = read_controls(reader) or controls
         path = paths.want(controls)
+        sense.heed(controls.numbers)
         for hung in paths.dress(words):
             say(line, hung)
         for text, why in path.student.refusals():

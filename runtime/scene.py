@@ -33,7 +33,7 @@ from vivant.runtime.cues.listing import Cue, read_cues
 from vivant.runtime.cues.tracking import disagreements as cue_disagreements
 from vivant.runtime.drives import Drive, drive_problems
 from vivant.runtime.frames import Value, VivantError
-from vivant.runtime.isf.section import EffectName, EffectOf, TransitionName, TransitionOf
+from vivant.runtime.isf.section import EffectName, EffectOf, TransitionName, TransitionOf, shader_for
 from vivant.runtime.keeping import Guards, Words
 from vivant.runtime.midi.section import Midi, midi_problems
 from vivant.runtime.osc_section import Osc
@@ -382,6 +382,8 @@ def _input_in(text: str, folder: Path) -> str:
     if text != "auto" and (name not in KINDS or bool(colon and where) != KINDS[name].takes):
         examples = ", ".join(kind.example for kind in KINDS.values())
         raise ValueError(f"should be one of {examples}, auto")
+    if name == "isf":
+        return f"isf:{shader_for(where, folder).path}"
     if name != "clip":
         return text
     try:

@@ -21,6 +21,8 @@ STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=Fals
 SHIPPED: Final = Path(vivant.shaders.__file__).parent / "isf"
 EFFECT: Final = ROOT + "effect/"
 TRANSITION: Final = ROOT + "transition/"
+SOURCE: Final = ROOT + "source/"
+INPUT: Final = "isf:"  # how a scene names a generator as its input
 CHOOSE: Final = TRANSITION + "choose"
 TIME_S: Final = TRANSITION + "time_s"
 GO: Final = TRANSITION + "go"
@@ -110,6 +112,12 @@ def find_shader(text: str, folder: Path) -> Path:
     raise ValueError(f"there is no such file, and those that ship are {', '.join(known)}{hint}")
 
 
+def shader_for(text: str, folder: Path) -> Shader:
+    """The file that a scene in `folder` means, read. Raises ValueError where there is none, or none that can
+    be used."""
+    return checked(find_shader(text, folder))
+
+
 def checked(path: Path) -> Shader:
     """The file at `path`. Raises ValueError where its header cannot be used."""
     try:
@@ -153,6 +161,14 @@ def isf_parameters(table: Mapping[str, Any], folder: Path) -> Iterator[Parameter
         yield from _transition_parameters(tuple(there))
     for name, one in there.items():
         yield from parameters_of(one, TRANSITION + f"{name}/")
+    yield from _source_parameters(table.get("input"), folder)
+
+
+def _source_parameters(given: object, folder: Path) -> Iterator[Parameter]:
+    if isinstance(given, str) and given.startswith(INPUT):
+        shader = _shader_in({"file": given.removeprefix(INPUT)}, folder)
+        if shader is not None and shader.header.kind == "source":
+            yield from parameters_of(shader, SOURCE)
 
 
 def _transition_parameters(names: tuple[str, ...]) -> Iterator[Parameter]:
@@ -173,6 +189,6 @@ def _sections(table: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping
 def _shader_in(section: Mapping[str, Any], folder: Path) -> Shader | None:
     text = section.get("file")
     try:
-        return checked(find_shader(text, folder)) if isinstance(text, str) else None
+        return shader_for(text, folder) if isinstance(text, str) else None
     except (ValueError, OSError, RuntimeError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
-from vivant.runtime.frames import Frame, VivantError
+from vivant.runtime.frames import Frame, Value, VivantError
 
 State = Literal["starting", "live", "lost", "ended"]
 
@@ -40,6 +40,9 @@ class Sense(Protocol):
     def wait_newer(self, serial: int, timeout_s: float) -> Frame | None:
         """The newest frame once its serial is above `serial`, at once when it is there already; None
         when none came within `timeout_s` or the sense was closed."""
+
+    def heed(self, numbers: Mapping[str, Value]) -> None:
+        """The show's values by address, for a sense of which something can be set."""
 
     def counts(self) -> Mapping[str, int]:
         """Since the start: frames `captured`, times the signal was `lost`, `retries` to get it back."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from vivant.runtime.frames import Clock
+from vivant.runtime.isf.sense import check_generator, open_generator
 from vivant.runtime.senses.camera import Camera, cameras, check_camera, delivers, open_camera
 from vivant.runtime.senses.clip import check_clip, open_clip
 from vivant.runtime.senses.contract import Phase, Sense, SenseError
@@ -43,6 +44,7 @@ KINDS: Final = {
     "depth": Kind(
         "depth:0", True, check_depth, lambda where, clock, fps, phase: open_depth(where, clock, fps)
     ),
+    "isf": Kind("isf:FILE", True, check_generator, open_generator),
     "ndi": Kind("ndi:NAME", True, check_ndi, lambda where, clock, fps, phase: open_ndi(where, clock)),
     "spout": Kind("spout:NAME", True, check_spout, lambda where, clock, fps, phase: open_spout(where, clock)),
     "syphon": Kind(

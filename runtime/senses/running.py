@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from vivant.runtime.frames import U8, Clock, Frame
+from vivant.runtime.frames import EMPTY, U8, Clock, Frame, Value
 from vivant.runtime.senses.contract import State
 from vivant.runtime.senses.slot import Slot
 
@@ -30,6 +30,8 @@ class RunningSense:
         self.name = name
         self.clock = clock
         self._body = body
+        self.numbers: Mapping[str, Value] = EMPTY
+        """The show's values by address, as `heed` last had them."""
         self._slot = Slot()
         self._state: State = "starting"
         self._captured = self._lost = self._retries = 0
@@ -50,6 +52,9 @@ class RunningSense:
 
     def wait_newer(self, serial: int, timeout_s: float) -> Frame | None:
         return self._slot.wait_newer(serial, timeout_s)
+
+    def heed(self, numbers: Mapping[str, Value]) -> None:
+        self.numbers = numbers
 
     def counts(self) -> Mapping[str, int]:
         return {"captured": self._captured, "lost": self._lost, "retries": self._retries}
