@@ -61,6 +61,6 @@ def test_look_draws_a_sheet_and_says_what_a_frame_took(tmp_path: Path) -> None:
     page = cv2.imread(str(sheet))
     assert page is not None
     assert page.shape[0] > 3 * 320
-    blue, green, red = page[100, 60].astype(int)
+    _, green, red = page[100, 60].astype(int)
     assert red > 200 > green, "what is drawn over is red above on the left"
     assert np.ptp(page[868, 60].astype(int)) == 0, "the third row shows a wave in grey"

@@ -513,7 +513,7 @@ def test_an_input_that_is_not_known_is_refused_with_those_that_are(spec: str) ->
 
 
 def test_every_kind_opens_and_says_its_name(closing: Any, tmp_path: Path) -> None:
-    absent = dict.fromkeys(("ndi", "spout", "syphon"), "nobody") | {"depth": "0"}
+    absent = dict.fromkeys(("ndi", "spout", "syphon"), "nobody") | {"depth": "0", "isf": "silk"}
     wheres = {"camera": "63", "clip": str(film(tmp_path / "a.avi", plain(2))), **absent, "performer": ""}
     assert set(wheres) == set(registry.KINDS)
     for kind, where in wheres.items():
