@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from vivant.runtime.body.paint import Paint
+from vivant.runtime.body.section import ON
 from vivant.runtime.body.watch import Watch
 from vivant.runtime.frames import F32, U8, Controls, Frame
 
@@ -52,7 +53,7 @@ class Condition:
         self._last_ns = frame.captured_ns
         signals: dict[str, float] = self._signals.update(self._cut, step_s)
         if self._watch is not None and self._paint is not None:
-            signals |= self._watch.look(self._cut, frame)
+            signals |= self._watch.look(self._cut, frame, bool(controls.numbers.get(ON, True)))
             self._paint.apply(self._cut, self._watch, frame.captured_ns, controls)
         smooth = controls.numbers.get(SMOOTH_ADDRESS, 0.0)
         smooth = min(max(float(smooth), 0.0), 1.0) if isinstance(smooth, float | int) else 0.0

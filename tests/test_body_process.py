@@ -211,6 +211,36 @@ def test_frames_are_offered_at_their_rate_and_one_at_a_time() -> None:
     assert reader.waiting  # a second later it is asked again
 
 
+def test_an_answer_that_is_none_is_counted_and_points_from_nowhere_are_put_in_bounds() -> None:
+    lanes = body_lanes(CONTEXT)
+    watch, writer = Watch(Body(track="moving"), lanes), LaneWriter(lanes.seen)
+    for parts in ([b"{}"], [b"no json", b"", b"", b""], [b'{"sides": [], "serial": 1}', b"abc", b"", b""]):
+        writer.write([np.frombuffer(part, np.uint8) for part in parts])
+        assert watch.look(picture(0), Frame(picture(0), 1, 1)) == {"tracking": 0.0}
+    assert watch.refused == 3
+    poses = np.full((1, 33, 3), np.nan, np.float32)
+    poses[0, 5:] = 1e30
+    writer.write(pack(Seen(Bodies(None, poses), 1, 2)))
+    found = watch.look(picture(0), Frame(picture(0), 2, 3))
+    assert found["people"] == 1.0 and all(np.isfinite(value) for value in found.values())
+    mask = watch.mask()
+    assert mask is not None and mask.shape == (MASK_PX, MASK_PX)
+
+
+def test_while_tracking_is_off_no_frame_is_offered_and_nobody_is_known() -> None:
+    lanes = body_lanes(CONTEXT)
+    watch, writer = Watch(Body(track="moving"), lanes), LaneWriter(lanes.seen)
+    watch.look(picture(0), Frame(picture(0), 1, 1))
+    answer(watch, writer, 1, 1)
+    assert watch.look(picture(1), Frame(picture(1), 2, 100_000_000))["people"] == 1.0
+    reader = LaneReader(lanes.frames)
+    found: dict[str, float] = {}
+    for index in range(2, 60):
+        found = watch.look(picture(index), Frame(picture(index), index, index * 100_000_000), tracked=False)
+    assert not reader.waiting and watch.mask() is None
+    assert found == {"tracking": 0.0}
+
+
 def test_nothing_of_a_frame_stays_in_the_lane_once_it_was_answered() -> None:
     lanes = body_lanes(CONTEXT)
     watch = Watch(Body(track="moving"), lanes)

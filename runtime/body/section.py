@@ -14,11 +14,13 @@ from vivant.runtime.parameters import ROOT, Parameter
 
 Track = Literal["off", "auto", "mediapipe", "tasks", "moving", "near"]
 Part = Literal["mask", "pose", "hands"]
+ON: Final = ROOT + "body/on"
 PAINT: Final = ROOT + "body/paint"
 OUTSIDE: Final = ROOT + "body/outside"
 EDGE: Final = ROOT + "body/edge"
 TRAIL_S: Final = ROOT + "body/trail_s"
 PARAMETERS: Final = (
+    Parameter(ON, "bool", "whether people are tracked now; while they are not, nobody is known", True),
     Parameter(
         PAINT,
         "choice",

@@ -51,7 +51,7 @@ class Seen:
 def pack(seen: Seen) -> list[U8]:
     """The parts that a lane carries."""
     bodies = seen.bodies
-    poses, hands = bodies.poses[:MOST_BODIES], bodies.hands[: 2 * MOST_BODIES]
+    poses, hands = sane(bodies.poses[:MOST_BODIES]), sane(bodies.hands[: 2 * MOST_BODIES])
     meta = {
         "serial": seen.serial,
         "captured_ns": seen.captured_ns,
@@ -63,9 +63,15 @@ def pack(seen: Seen) -> list[U8]:
     return [
         np.frombuffer(json.dumps(meta).encode(), np.uint8),
         mask,
-        np.ascontiguousarray(poses, np.float32).reshape(-1).view(np.uint8),
-        np.ascontiguousarray(hands, np.float32).reshape(-1).view(np.uint8),
+        poses.reshape(-1).view(np.uint8),
+        hands.reshape(-1).view(np.uint8),
     ]
+
+
+def sane(points: F32) -> F32:
+    """Points as models give them, none of them infinite or far outside the frame."""
+    within = np.clip(np.nan_to_num(points, nan=-1.0), -1.0, 2.0)
+    return np.ascontiguousarray(within, np.float32)
 
 
 def unpack(parts: Sequence[bytearray]) -> Seen:

@@ -36,28 +36,35 @@ class Watch:
         self.newest: Seen | None = None
         """What was seen last; None when that is long ago."""
         self._near: U8 | None = None
+        self.refused = 0
+        """Answers that were none."""
 
-    def look(self, pixels: U8, frame: Frame) -> dict[str, float]:
-        """Show `frame` as the student would get it, `pixels` u8 (H, W, 3); the signals of now."""
-        captured_ns = frame.captured_ns
+    def look(self, pixels: U8, frame: Frame, tracked: bool = True) -> dict[str, float]:
+        """Show `frame` as the student would get it, `pixels` u8 (H, W, 3); the signals of now. While it is
+        not to be `tracked` nobody is known."""
+        captured_ns, body = frame.captured_ns, self.body
         self._hear()
-        self._near = None if frame.near is None else as_mask(middle_of(frame.near, pixels.shape))
-        if self.body.flow or (self.newest is not None and not self.body.pose_only):
+        if body.flow or (self.newest is not None and not body.pose_only):
             self.flow.see(pixels, captured_ns)
+        found = self.flow.signals() if body.flow else {}
+        if not tracked:
+            self.newest = self._near = None
+        else:
+            self._track(pixels, frame)
+        return found if body.track == "off" else found | self._reading.signals(captured_ns)
+
+    def _track(self, pixels: U8, frame: Frame) -> None:
+        captured_ns = frame.captured_ns
+        self._near = None if frame.near is None else as_mask(middle_of(frame.near, pixels.shape))
         if self.body.track == "near" and self._near is not None:
             self._take(Seen(Bodies(self._near), 0, captured_ns, pixels.shape[1] / pixels.shape[0]))
         if self._writer is not None:
             self._offer(self._writer, pixels, captured_ns)
         if self.newest is not None and captured_ns - self.newest.captured_ns > SILENT_NS:
             self.newest = None
-        found = self.flow.signals() if self.body.flow else {}
-        if self.body.track != "off":
-            found |= self._reading.signals(captured_ns)
-        return found
 
     def mask(self) -> U8 | None:
-        """Where people are in the frame that was shown last to `look`, u8 (h, h); None where
-        nobody is known to be."""
+        """Where people are in the frame that was shown last to `look`, u8 (h, h), or None."""
         if self._near is not None:
             return self._near
         if self.newest is None:
@@ -74,7 +81,11 @@ class Watch:
         parts = self._reader.newest()
         if parts is None:
             return
-        seen = unpack(parts)
+        try:
+            seen = unpack(parts)
+        except (ValueError, KeyError, TypeError, IndexError):  # the picture is not held for it
+            self.refused += 1
+            return
         if seen.serial == self._serial:
             self._asked_ns = None
             self._writer.wipe()
