@@ -63,7 +63,9 @@ class Envelope:
             return Verdict(Judgement.HOLD, 0.0, fault)
         if latent.code.shape[1] != self.fitted.channels:
             return Verdict(
-                Judgement.HOLD, 0.0, f"{latent.code.shape[1]} channels, not {self.fitted.channels}"
+                Judgement.HOLD,
+                0.0,
+                f"a latent of {latent.code.shape[1]} channels; the guard was fitted to {self.fitted.channels}",
             )
         if (latent.guide is not None) != self.fitted.guided:
             return Verdict(

@@ -21,6 +21,7 @@ from vivant.runtime.meters import Histogram, Window
 
 LOG: Final = logging.getLogger("vivant.critic")
 CALM_S: Final = 1.0
+STANDING_S: Final = 0.3  # a picture that stands for so long is looked at, though it is not the n-th
 LOST_AFTER: Final = 5.0  # times the limit, and LOST_S at least: then it is ended, and another one started
 LOST_S: Final = 10.0
 RECENT: Final = 60  # answers
@@ -65,6 +66,7 @@ class Criticism:
         self._count = 0
         self._asked: tuple[U8, int] | None = None  # the picture, and when it came
         self._late = False
+        self._standing: tuple[U8, int] | None = None  # what is on the screen, not looked at, and since when
         self._passed: U8 | None = None  # the last picture that it let pass
         self._since_ns: int | None = None  # pictures are shown, none of them looked at, since
         self._reason, self._score = NOT_YET, 0.0  # of the hold; empty while there is none
@@ -81,7 +83,9 @@ class Criticism:
         """What the lane brought, or nothing: the same where the critic holds nothing against it; else without
         pixels, as a HOLD; or what comes in the place of what is on the screen."""
         self._hear(now_ns)
-        if picture is not None:
+        if picture is None:
+            self._look_at_standing(now_ns)
+        else:
             self._newest = picture
             if picture.verdict.admits:
                 self._offer(picture, now_ns)
@@ -178,13 +182,23 @@ class Criticism:
             LOG.warning("the critic holds: %s", reason)
             self._take_back = self._since_ns is not None
         self._reason, self._score = reason, score
-        self._since_ns = None
+        self._since_ns = self._standing = None
+
+    def _look_at_standing(self, now_ns: int) -> None:
+        """No new picture came: what stands on the screen is looked at, if it was not."""
+        if self._standing is None or self._asked is not None:
+            return
+        pixels, came_ns = self._standing
+        if now_ns - came_ns >= STANDING_S * 1e9 and self._process.ask(pixels):
+            self._asked, self._standing = self._standing, None
 
     def _offer(self, picture: Picture, now_ns: int) -> None:
         self._count += 1
         due = bool(self._reason) or self._count % self._every == 0
         if due and self._asked is None and self._process.ask(picture.pixels):
-            self._asked = picture.pixels, now_ns
+            self._asked, self._standing = (picture.pixels, now_ns), None
+        else:
+            self._standing = picture.pixels, now_ns
 
     def _replacement(self, newest: Picture, now_ns: int) -> Picture:
         """The last picture that passed, or black; of the newest one's counts."""

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
+from types import UnionType
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -81,6 +82,8 @@ def _fields(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
             found = found.model_fields[str(part)].annotation if str(part) in found.model_fields else None
         else:  # tables by name, or a list of them
             found = next((one for one in get_args(found) if _is_model(one)), None)
+        if isinstance(found, UnionType):  # a table that may be left out
+            found = next((one for one in get_args(found) if _is_model(one)), found)
     return list(found.model_fields) if _is_model(found) else []
 
 

@@ -144,6 +144,20 @@ def test_a_hold_ends_when_pictures_have_passed_for_a_while() -> None:
     assert room.critic.counts()["held"] >= shown - 1
 
 
+def test_a_picture_that_stands_is_looked_at_though_it_is_not_the_nth() -> None:
+    room = Room(every=100)
+    room.begins()
+    room.comes()
+    asked = len(room.hand.asked)
+    assert room.waits(0.1) is None and len(room.hand.asked) == asked
+    assert room.waits(0.3) is None
+    assert int(room.hand.asked[-1][0, 0, 0]) == room.serial
+    room.hand.says(BAD)
+    assert shows(room.waits(0.1)) == 1
+    room.waits(1.0)
+    assert len(room.hand.asked) == asked + 1, "it is looked at once"
+
+
 def test_an_error_holds_and_is_counted() -> None:
     room = Room(every=1)
     room.begins()
