@@ -87,12 +87,11 @@ class Listener:
             self.state, self.name, self.reason = "live", name, ""
 
     def _lose(self, reason: str) -> None:
-        if self.state != "lost":
+        was, self.state, self.reason = self.state, "lost", reason
+        if was != "lost":
             self.lost += 1
             if self.lost & (self.lost - 1) == 0:  # the 1st, 2nd, 4th ...: a loose plug fills no disk
                 LOG.warning("%s; the show goes on without, and tries again", reason)
-            self.state = "lost"
-        self.reason = reason
 
 
 class SoundSource:

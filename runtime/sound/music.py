@@ -80,7 +80,7 @@ def song(bpms: Sequence[float], seed: int = 0, swing: float = 0.5, drums_only: b
 
 def write_wav(piece: Piece, path: Path) -> None:
     """As a mono 16 bit WAV."""
-    with wave.open(str(path), "wb") as file:
+    with path.open("wb") as raw, wave.open(raw, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE)
