@@ -65,7 +65,7 @@ class Envelope:
             return Verdict(
                 Judgement.HOLD,
                 0.0,
-                f"a latent of {latent.code.shape[1]} channels; the guard was fitted to {self.fitted.channels}",
+                f"{latent.code.shape[1]} channels; the guard is fitted to {self.fitted.channels}",
             )
         if (latent.guide is not None) != self.fitted.guided:
             return Verdict(
