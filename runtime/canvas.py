@@ -118,6 +118,7 @@ class Canvas:
         self._living = 0.0  # how far the motion of a held picture has grown, and the first picture's arrival
         self._arrival = 1.0
         self._whole: Any = None
+        self._last: tuple[Any, bool] | None = None  # the picture that was drawn last, and whether turned
         self._effects: Effects | None = None
         self.flash: FlashGuard | None = None  # not for what warming up draws: that is no show
         self._warm()
@@ -126,8 +127,12 @@ class Canvas:
             self.flash = FlashGuard(context, self._passes)
 
     def change(self, effects: Effects | None) -> None:
-        """Other effects from the next draw on; the old ones stay their owner's to close."""
-        self._effects = effects
+        """Other effects from the next draw on, with a transition where they have one; the old ones stay their
+        owner's to close."""
+        self.settle()
+        if effects is not None and self._last is not None:
+            effects.begin(*self._last)
+        self._effects, self._last = effects, None
 
     @property
     def has_picture(self) -> bool:
@@ -186,6 +191,7 @@ class Canvas:
 
     def _black(self) -> Paint:
         """The operator's black; nothing of the pictures before it stays in an effect's buffers."""
+        self._last = None
         if self._effects is not None:
             self._effects.forget()
 
@@ -200,6 +206,7 @@ class Canvas:
         picture = None if self._newest is None else self._develop(look, fade)
         changed = None if picture is None or self._effects is None else self._effects.picture(picture)
         shown, turned = (picture, False) if changed is None else (changed, True)
+        self._last = None if shown is None else (shown, turned)
         if shown is not None and bars(shown.size, size_px, *self._placed(shown, size_px, look)):
             self._soften(shown)
 

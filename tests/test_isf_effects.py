@@ -18,6 +18,7 @@ from isf_stage import FILES
 
 from vivant.runtime.canvas import Canvas, Look
 from vivant.runtime.frames import U8, ManualClock, VivantError
+from vivant.runtime.isf.card import Card
 from vivant.runtime.isf.effects import Effects
 from vivant.runtime.isf.header import IsfError
 from vivant.runtime.isf.section import EffectOf, TransitionOf, isf_parameters
@@ -342,3 +343,60 @@ def test_pictures_of_its_own_and_sound_reach_an_effect(shows: Any) -> None:
     assert loud.arrive(picture()).max() == 0
     loud.effects.set_audio(np.array([[0.0, -0.5, 0.25]], np.float32), np.zeros((1, 4), np.float32))
     assert near(loud.arrive(picture()), 127.5)
+
+
+def test_another_scenes_effects_begin_with_their_transition_from_what_was_shown(shows: Any) -> None:
+    before, after = picture(1), picture(2)
+    old = shows({"swap": {"file": named("read_this_pixel")}})
+    old.arrive(before)
+    new = shows(transitions={"fade": {"file": named("transition_fade")}})
+    new.set("transition/time_s", 0.8)
+    old.canvas.change(new.effects)
+    old.effects.close()
+    new.canvas = old.canvas
+    film = [new.draw(after) for _ in range(60)]
+    a, b = before[..., 2::-1].astype(float), after[..., :3].astype(float)
+    assert near(film[0], a, 3)
+    assert near(film[25], 0.5 * (a + b), 4)
+    assert np.array_equal(film[-1], after[..., :3])
+
+
+class Counting:
+    """A context that remembers what was made on it."""
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self._context, self.made = context, list[Any]()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._context, name)
+        if name not in ("texture", "framebuffer", "program", "vertex_array", "buffer"):
+            return found
+
+        def make(*args: Any, **how: Any) -> Any:
+            self.made.append(found(*args, **how))
+            return self.made[-1]
+
+        return make
+
+
+def test_what_is_closed_leaves_nothing_on_the_graphics_card(
+    context: moderngl.Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = Counting(context)
+    monkeypatch.setattr("vivant.runtime.isf.effects.Card", lambda it: Card(counting))  # type: ignore[arg-type]
+    show = Show(
+        context,
+        {
+            "trail": {"file": named("persistent_trail")},
+            "own": {"file": named("imported_picture"), "at": "screen"},
+            "moved": {"file": named("vertex_moves")},
+            "heard": {"file": named("input_audio_fft")},
+        },
+        {"fade": {"file": named("transition_fade")}},
+    )
+    show.arrive(picture())
+    show.set("style/choose", "ink")
+    show.arrive(picture(2))
+    show.effects.close()
+    assert len(counting.made) > 20
+    assert [one for one in counting.made if not isinstance(one.mglo, moderngl.InvalidObject)] == []

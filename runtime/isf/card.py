@@ -101,6 +101,15 @@ class Card:
         self._compose[MIX_UNIFORM], self._compose["isf_veil_"] = mix, veil
         self._composes.render()
 
+    def release(self) -> None:
+        """Give back what it made for itself."""
+        for made in (
+            *(self._copies, self._composes, self._copy, self._compose, self._square, self.black),
+            *self._rest.color_attachments,
+            self._rest,
+        ):
+            made.release()
+
     def picture(self, path: Path) -> Any:
         """A texture of the picture file at `path`. Raises IsfError when it is none."""
         pixels = read_picture(path)

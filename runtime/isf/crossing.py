@@ -21,6 +21,7 @@ class Crossing:
         self._style: Value | None = None
         self._seen: tuple[Any, bool] | None = None
         self._start: Any = None
+        self._kept = False  # whether that holds where the next transition begins
         self._out: Any = None
         self._running: Slot | None = None
         self._began_ns = self._now_ns = 0
@@ -37,7 +38,7 @@ class Crossing:
         from what is on the screen."""
         self._now_ns = now_ns
         style = values.get(STYLE_CHOOSE)
-        if go or (self._style is not None and style != self._style):
+        if self._kept or go or (self._style is not None and style != self._style):
             self._begin(str(values[CHOOSE]))
         self._style = style
         if self._running is None:
@@ -49,13 +50,22 @@ class Crossing:
             self._values = self._running.values(values)
 
     def _begin(self, name: str) -> None:
-        if name == NONE or self._seen is None:
+        kept, self._kept = self._kept, False
+        if name == NONE or not (kept or self._seen):
             return
-        texture, upside_down = self._seen
-        self._start = self._card.resized(self._start, texture.size)
-        self._card.copy(texture, self._start, upside_down)
+        if self._seen is not None and not kept:
+            self._keep(*self._seen)
         self._running, self._began_ns = self._slots[name], self._now_ns
         self._running.forget()
+
+    def begin_from(self, texture: Any, upside_down: bool) -> None:
+        """Begin at the next step, from a texture that need not stay until then."""
+        self._keep(texture, upside_down)
+        self._kept = True
+
+    def _keep(self, texture: Any, upside_down: bool) -> None:
+        self._start = self._card.resized(self._start, texture.size)
+        self._card.copy(texture, self._start, upside_down)
 
     def saw(self, texture: Any, upside_down: bool) -> None:
         """What was just drawn: the picture as it is, where a transition would start from. It must stay as it
@@ -78,4 +88,11 @@ class Crossing:
     def forget(self) -> None:
         """Nothing of the picture as it was is left."""
         self.stop()
-        self._seen = None
+        self._seen, self._kept = None, False
+
+    def release(self) -> None:
+        """Give its pictures back."""
+        for target in (self._start, self._out):
+            if target is not None:
+                self._card.free(target)
+        self._start = self._out = None

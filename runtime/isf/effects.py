@@ -77,6 +77,7 @@ class Effects:
         self._upright: Any = None
         self._failed: dict[str, str] = {}
         self.refused = 0
+        self._closed = False
 
     def _slot(self, name: str, section: str, given: EffectOf | TransitionOf) -> Slot:
         pictures = {image: Path(file) for image, file in given.images.items()}
@@ -270,6 +271,25 @@ class Effects:
         }
         return {**slots, "refused": self.refused, "failed": dict(self._failed)}
 
+    def begin(self, drawing: Any, turned: bool) -> None:
+        """Begin with a transition, where there is one: from the texture `drawing`, which another scene
+        showed; `turned` says that its bottom row is first. It is copied."""
+        if self._crossing is not None:
+            self._crossing.begin_from(drawing, upside_down=not turned)
+
     def close(self) -> None:
-        """End its thread. What is on the graphics card goes with the context."""
+        """End its thread, and give everything back to the graphics card. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._watch.close()
+        for slot in self._slots.values():
+            slot.release()
+        if self._crossing is not None:
+            self._crossing.release()
+        spare = (one for both in self._spare.values() for one in both)
+        for target in (self._upright, *self._halves, *spare):
+            if target is not None:
+                self._card.free(target)
+        self._hearing.release()
+        self._card.release()

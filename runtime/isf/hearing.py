@@ -82,3 +82,9 @@ class Hearing:
         texture.write(np.ascontiguousarray(rows, np.float32).tobytes())
         self._textures[key] = (self._version, texture)
         return texture
+
+    def release(self) -> None:
+        """Give its textures back."""
+        for _, texture in self._textures.values():
+            texture.release()
+        self._textures = {}
