@@ -98,6 +98,7 @@ def print_rows(rows: Sequence[Row], least: Threshold) -> None:
         title=f"against float, the worst of {wishes} ways to paint, adapters at several scales among them",
         caption=f"at least {least.psnr_db:g} dB and cosine {least.cosine:g}",
         box=SIMPLE,
+        min_width=90,  # as wide as what stands above it
     )
     for heading in ("part", "output", "worst at", "PSNR", "cosine", ""):
         table.add_column(heading, justify="right" if heading in ("PSNR", "cosine") else "left", no_wrap=True)
