@@ -15,6 +15,7 @@ from vivant.cli.doctor import doctor
 from vivant.cli.engines import app as engines
 from vivant.cli.guard import app as guard
 from vivant.cli.isf import app as isf
+from vivant.cli.midi import app as midi
 from vivant.cli.osc import app as osc
 from vivant.cli.parameters import parameters
 from vivant.cli.run import run
@@ -41,6 +42,7 @@ app.add_typer(sound, name="sound", help="What can be heard, what is heard, and m
 app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
 app.add_typer(osc, name="osc", help="Record what is said over OSC, and say it again.")
 app.add_typer(isf, name="isf", help="ISF shaders: check them, list them, look at them.")
+app.add_typer(midi, name="midi", help="Controllers: what is there, what it sends, and maps of it.")
 app.add_typer(engines, name="engines", help="Students and their engines: build, list, show, verify, bench.")
 app.add_typer(guard, name="guard", help="Fit a guard, and see what the guards did.")
 app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")

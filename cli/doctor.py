@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Final, Literal
@@ -212,6 +213,36 @@ def audio() -> Iterator[Line]:
         yield Line("sense", "audio", "warn", "no input device", "plug a sound card or microphone in")
 
 
+def midi() -> Iterator[Line]:
+    """The controllers that are plugged in; a show goes on without."""
+    from vivant.runtime.midi.ports import MidiError, present_ports
+
+    try:
+        heard, _ = present_ports()
+    except MidiError as error:
+        said, _, do = str(error).partition(". ")
+        yield Line("midi", "midi", "warn", said, do)
+        return
+    yield Line("midi", "midi", "ok", ", ".join(heard) if heard else "no controller is plugged in")
+
+
+def exchange() -> Iterator[Line]:
+    """What may hand pictures to other programs, and take theirs."""
+    from vivant.runtime.outputs.contract import OutputError
+    from vivant.runtime.outputs.registry import KINDS
+
+    for word, kind in KINDS.items():
+        if kind.system not in ("", sys.platform):
+            continue
+        try:
+            kind.check(kind.example.partition(":")[2])
+        except OutputError as error:
+            said, _, do = str(error).partition(". ")
+            yield Line("outputs", word, "warn", said, do)
+        else:
+            yield Line("outputs", word, "ok", f"--output {kind.example}")
+
+
 def body() -> Iterator[Line]:
     """Tracking of people is not needed to run; without mediapipe a fixed camera can do without a model."""
     from vivant.runtime.body.registry import KINDS
@@ -287,6 +318,8 @@ LOOKS: Final[tuple[Callable[[], Iterator[Line]], ...]] = (
     compiled,
     camera,
     audio,
+    midi,
+    exchange,
     body,
     osc,
     oscquery,

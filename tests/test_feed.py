@@ -1,4 +1,4 @@
-"""A sense that follows another program's pictures: found, lost, found again. And what is for other systems."""
+"""A sense that follows another program: found, lost, found again. And what is for other systems."""
 
 from __future__ import annotations
 

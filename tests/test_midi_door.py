@@ -229,9 +229,7 @@ def test_a_controller_that_is_plugged_in_plays_and_one_that_goes_is_missed(jack:
     pad = jack.MidiOut(jack.API_UNIX_JACK, name="pad")
     pad.open_virtual_port("keys")
     wait_for(lambda: "pad:keys" in ports.names)
-    time.sleep(0.2)  # JACK connects in its next cycles
-    pad.send_message([0xB0, 7, 127])
-    wait_for(lambda: waiting.received)
+    wait_for(lambda: (pad.send_message([0xB0, 7, 127]), waiting.received)[1])  # JACK connects in a while
     door.drain(shown, CLOCK.now_ns())
     assert shown.value(GRAIN) == 1.0
     pad.close_port()

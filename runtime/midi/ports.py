@@ -211,7 +211,8 @@ def present_ports() -> tuple[list[str], list[str]]:
         heard, out = module.MidiIn(api, name=OURS), module.MidiOut(api, name=OURS)
         return heard.get_ports(), out.get_ports()
     except module.SystemError as error:
+        said = str(error).rstrip(".")
         raise MidiError(
-            f"this machine has no MIDI system that can be asked: {error}. On Linux it is ALSA's sequencer: "
+            f"this machine has no MIDI system that can be asked: {said}. On Linux it is ALSA's sequencer: "
             "sudo modprobe snd-seq"
         ) from error

@@ -20,17 +20,18 @@ from vivant.runtime.placing import Size
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One sort of output: an `example` for errors, how to `check` before the show that it can be had, and
-    how to `open` it for a size."""
+    how to `open` it for a size. `system` is the only one that has it, as sys.platform says; empty: any."""
 
     example: str
     check: Callable[[str], None]
     open: Callable[[str, Size], Receiver]
+    system: str = ""
 
 
 KINDS: Final = {
     "ndi": Kind("ndi:NAME", check_ndi, open_ndi),
-    "spout": Kind("spout:NAME", check_spout, open_spout),
-    "syphon": Kind("syphon:NAME", check_syphon, open_syphon),
+    "spout": Kind("spout:NAME", check_spout, open_spout, "win32"),
+    "syphon": Kind("syphon:NAME", check_syphon, open_syphon, "darwin"),
     "camera": Kind("camera:/dev/video10", check_virtual_camera, open_virtual_camera),
 }
 
