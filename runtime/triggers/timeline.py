@@ -41,7 +41,10 @@ MOST_STRIPS: Final = 31
 NARROW: Final = 2.0  # pixels; styles that pass so quickly are drawn as one grey
 PASSING: Final = (104, 99, 92)
 MOMENT: Final = "%a %d %b %Y %H:%M"
-WORDS: Final = "an upright mark: it fires; a bar: it stands; presence and intensity: the largest of 30 s"
+WORDS: Final = (
+    "an upright mark: it fires; a bar: it stands; grey: styles pass quickly; "
+    "presence and intensity: the largest of 30 s"
+)
 
 
 @dataclass(frozen=True, slots=True)
