@@ -23,6 +23,7 @@ for wanted in "$@"; do
     if [ "$wanted" = xvfb ]; then
         command -v Xvfb >/dev/null 2>&1 || want xvfb
         command -v xdotool >/dev/null 2>&1 || want xdotool
+        command -v jackd >/dev/null 2>&1 || want jackd2 # virtual MIDI ports
     fi
 done
 
@@ -37,9 +38,9 @@ if [ "$(id -u)" = 0 ]; then
 elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
     run="sudo"
 else
-    echo "Missing system packages. Run:  sudo apt-get install$missing" >&2
+    echo "Missing system packages. Run:  sudo apt-get install --no-install-recommends$missing" >&2
     echo "Going on without them; what needs them will say so." >&2
     exit 0
 fi
 echo "Installing system packages:$missing"
-$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $run apt-get install -y -qq $missing >/dev/null
+$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $run apt-get install -y -qq --no-install-recommends $missing >/dev/null
