@@ -16,7 +16,7 @@ has libGLESv2.so.2 || want libgles2
 if ! has libEGL_nvidia.so.0; then
     has libEGL_mesa.so.0 || want libegl-mesa0
     has libGLX_mesa.so.0 || want libglx-mesa0
-    ls /usr/lib/*/dri/swrast_dri.so /usr/lib/*/libgallium*.so >/dev/null 2>&1 || want libgl1-mesa-dri
+    ls /usr/lib/*/dri/swrast_dri.so /usr/lib/*/libgallium*.so 2>/dev/null | grep -q . || want libgl1-mesa-dri
 fi
 python3 -c 'import ensurepip' >/dev/null 2>&1 || want python3-venv
 for wanted in "$@"; do
