@@ -30,12 +30,21 @@ def record(
     """Listen in the place of a show and keep what comes. Ctrl-C ends it."""
     from rich.console import Console
 
+    from vivant.runtime.frames import VivantError
     from vivant.runtime.port import Port
     from vivant.runtime.tape import Tape
 
     (listen, allow), console = _listening(source), Console(stderr=True)
     tape = Tape(file)
-    port = Port(listen, allow, tap=tape.tap())
+    try:
+        port = Port(listen, allow, tap=tape.tap())
+    except VivantError as error:
+        tape.close()
+        file.unlink()
+        what = str(error).partition(". ")[0]
+        raise VivantError(
+            f"{what}. If it is a show, let it record itself: vivant run SCENE --osc-record {file}"
+        ) from error
     began_s = time.monotonic()
     console.print(f"listening on {port.address[0]}:{port.address[1]}, writing {file}; Ctrl-C ends it")
     with suppress(KeyboardInterrupt), console.status("nothing has come yet") as status:
@@ -94,8 +103,13 @@ def _play(
     tape: Recorded, door: socket.socket, where: Endpoint, speed: float, sent_one: Any
 ) -> tuple[int, int]:  # Any: a function without arguments or value
     """Send a tape once; how many were sent and how many of them the other side did not take."""
+    from vivant.runtime.frames import VivantError
+
+    try:
+        door.connect(where)
+    except OSError as error:
+        raise VivantError(f"{where[0]}:{where[1]} cannot be sent to: {error.strerror}") from error
     began_s, sent, refused = time.monotonic(), 0, 0
-    door.connect(where)
     for heard in tape:
         while (wait_s := began_s + heard.at_s / speed - time.monotonic()) > 0:
             time.sleep(min(wait_s, NAP_S))
@@ -104,8 +118,6 @@ def _play(
         except ConnectionRefusedError:
             refused += 1
         except OSError as error:
-            from vivant.runtime.frames import VivantError
-
             raise VivantError(f"{where[0]}:{where[1]} cannot be sent to: {error.strerror}") from error
         sent += 1
         sent_one()

@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from vivant.runtime.endpoints import Endpoint, outward
 from vivant.runtime.frames import MonotonicClock, VivantError
 from vivant.runtime.oscquery.door import QueryDoor
+from vivant.runtime.oscquery.namespace import Board
 from vivant.runtime.oscquery.server import MOST_OF_A_HOST, QueryServer
 from vivant.runtime.packets import LARGEST_DATAGRAM, address_of, arguments, message, typed_message
 from vivant.runtime.parameters import AdapterSketch, adapter_parameter, parameters_for
@@ -36,12 +37,13 @@ def door(listen: Endpoint, **osc: Any) -> QueryDoor:
 class Show:
     """A door, and a present loop that is turned by hand."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, refreshed: bool = True, **more: Any) -> None:
         self.tree = Tree(parameters_for())
         self.clock = MonotonicClock()
         self.door = door((LOOPBACK, 0), **more)
         self.status: dict[str, Any] = {"late": 3, "verdict": "pass", "render_ms": math.nan}
-        self.refresh()
+        if refreshed:
+            self.refresh()
 
     def refresh(self) -> None:
         self.door.drain(self.tree, self.clock.now_ns())
@@ -411,6 +413,24 @@ def test_a_port_in_use_is_said_with_the_way_out(show: Show) -> None:
     assert "--oscquery 127.0.0.1:" in str(error.value)
 
 
+def test_who_comes_before_the_first_refresh_waits_for_the_tree() -> None:
+    show = Show(refreshed=False)
+    with socket.create_connection(show.door.address, timeout=0.3) as early:
+        early.sendall(b"GET /vivant/look/exposure?TYPE HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            early.recv(1)
+        show.refresh()
+        early.settimeout(LIMIT_S)
+        assert early.recv(65536).startswith(b"HTTP/1.1 200 OK")
+    show.door.close()
+
+
+def test_a_door_that_never_saw_a_refresh_closes_too() -> None:
+    made = door((LOOPBACK, 0))
+    made.close()
+    assert not made._server._thread.is_alive()
+
+
 def test_closing_frees_the_port_and_ends_the_thread_with_clients_on_it(show: Show) -> None:
     with show.connect():
         address = show.door.address
@@ -423,6 +443,7 @@ def test_closing_frees_the_port_and_ends_the_thread_with_clients_on_it(show: Sho
 def test_a_show_is_found_on_the_network_and_gone_when_it_ends() -> None:
     zeroconf = pytest.importorskip("zeroconf", reason="zeroconf is not installed")
     server = QueryServer((LOOPBACK, 0), (), "Vivant: Test.1", (LOOPBACK, 9000))
+    server.board = Board(Tree(parameters_for()).parameters, {})
     found: dict[str, int] = {}
 
     class Listener(zeroconf.ServiceListener):  # type: ignore[misc, name-defined]

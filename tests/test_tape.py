@@ -221,6 +221,22 @@ def test_the_command_that_replays_to_nobody_says_so(tmp_path: Path, listener: so
     assert "not taken (nobody listens there)" in done.output
 
 
+def test_a_machine_that_nobody_knows_is_said(tmp_path: Path) -> None:
+    path = taped(tmp_path / "a.oscl", [(0.0, b"x")])
+    with pytest.raises(VivantError, match=r"no-such.invalid:9000 cannot be sent to"):
+        CliRunner().invoke(app, ["replay", str(path), "--to", "no-such.invalid:9000"], catch_exceptions=False)
+
+
+def test_a_port_that_a_show_has_is_said_with_what_to_do(tmp_path: Path, listener: socket.socket) -> None:
+    where = f"{LOOPBACK}:{listener.getsockname()[1]}"
+    with pytest.raises(VivantError) as error:
+        wanted = ["record", str(tmp_path / "a.oscl"), "--from", where]
+        CliRunner().invoke(app, wanted, catch_exceptions=False)
+    assert "another program has port" in str(error.value)
+    assert "vivant run SCENE --osc-record" in str(error.value)
+    assert not (tmp_path / "a.oscl").exists()
+
+
 def test_the_command_keeps_what_it_hears_in_the_place_of_a_show(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((LOOPBACK, 0))

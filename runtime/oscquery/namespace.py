@@ -5,6 +5,7 @@ The protocol: https://github.com/Vidvox/OSCQueryProposal
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -106,7 +107,8 @@ def _attributes(board: Board, parameter: Parameter) -> dict[str, Any]:
         found["RANGE"] = [{"VALS": list(parameter.choices)}]
     elif parameter.kind in ("float", "int") and not parameter.read_only:
         number = int if parameter.kind == "int" else float
-        found["RANGE"] = [{"MIN": number(parameter.minimum), "MAX": number(parameter.maximum)}]
+        ends = {"MIN": parameter.minimum, "MAX": parameter.maximum}
+        found["RANGE"] = [{key: number(end) for key, end in ends.items() if math.isfinite(end)}]
     return found
 
 

@@ -114,6 +114,9 @@ class QueryServer:
 
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._begun.set()
+        while not self.board.parameters and not self._end.is_set():
+            await asyncio.sleep(NEWS_S)  # who comes before the first refresh waits, instead of seeing nothing
         query = self
 
         class Ours(Guarded):
@@ -133,7 +136,6 @@ class QueryServer:
             logger=SILENT,
             backlog=BACKLOG,
         ) as server:
-            self._begun.set()
             said = asyncio.create_task(self._announce())
             await self._end.wait()
             said.cancel()
