@@ -40,6 +40,8 @@ def check_scenes(
 ) -> None:
     """Check scene files in full and say everything that is wrong with them, doubtful triggers too."""
     from vivant.runtime.adapters.lock import check_files, check_known
+    from vivant.runtime.isf.looking import undrawable
+    from vivant.runtime.isf.section import files_in
     from vivant.runtime.problems import report
     from vivant.runtime.scene import find_scene, load_scene, shipped
 
@@ -52,6 +54,7 @@ def check_scenes(
             if lock is not None:
                 check_known(lock, scene, path)
             grave, warnings = doubts_of(scene)
+            grave += undrawable(files_in(scene.effects, scene.transitions, scene.input))
         except VivantError as error:
             troubles.append(str(error))
             continue
@@ -97,9 +100,8 @@ def preview_scene(
     from vivant.runtime.show import Wishes, run_show
 
     began_ns, path = time.perf_counter_ns(), find_scene(scene)
-    asked = {"osc.listen": "off", "audit": "off", "ladder": False} | (
-        {} if source is None else {"input": source}
-    )
+    asked: dict[str, object] = {"osc.listen": "off", "midi.inputs": ["off"], "outputs": [], "audit": "off"}
+    asked |= {"ladder": False} | ({} if source is None else {"input": source})
     loaded = hurried(change_scene(load_scene(path), asked))
     places = places_of(loaded, tree_of(loaded))
     logging.getLogger("vivant").setLevel(logging.WARNING)  # a bar is enough

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vivant.runtime.cues.running import Cues, Lead, Went
 from vivant.runtime.fades import smooth
@@ -269,3 +271,39 @@ def test_subscribers_hear_which_cue_stands_and_which_one_comes(tmp_path: Path) -
         ("/vivant/cues/current", (3, "three", "")),
         ("/vivant/cues/next", (-1, "end", "")),
     ]
+
+
+ACTS = st.sampled_from(
+    [("cues/go",), ("cues/back",), ("cues/goto", 1), ("cues/goto", "start"), ("cue/b/go",), ("reset",),
+     ("cues/auto", 0), ("cues/auto", 1), (GRAIN, 0.7), ("cues/goto", float("nan")), ("cues/goto", 99)]
+)  # fmt: skip
+WALK = """
+    [[cues]]
+    name = "a"
+    on = "beat"
+    wait_s = 0.3
+    follow_s = 1
+    set.look.grain = 0.5
+    [[cues]]
+    name = "b"
+    follow_s = 0.5
+    follow = "a"
+    style = "ink"
+"""
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(ACTS, st.floats(0, 3)), max_size=25), st.booleans())
+def test_whatever_is_pressed_a_cue_of_the_list_stands_and_gets_its_values_in_the_end(
+    tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[tuple[Value, ...], float]], beats: bool
+) -> None:
+    show, now_s = Show(tmp_path_factory.mktemp("walk"), WALK, beats), 0.0
+    for (address, *args), wait_s in acts:
+        show.tree.set(f"/vivant/{address}", args, round(now_s * 1e9), "osc")
+        show.at(now_s)
+        now_s += wait_s
+    show.press("cues/auto", False)
+    show.press("cues/goto", "b")
+    show.at(now_s)
+    assert show.at(now_s + 4) == "b"
+    assert show.values(GRAIN, "style/ink", "style/oil") == [0.5, 1.0, 0.0]
