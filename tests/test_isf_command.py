@@ -64,3 +64,15 @@ def test_look_draws_a_sheet_and_says_what_a_frame_took(tmp_path: Path) -> None:
     _, green, red = page[100, 60].astype(int)
     assert red > 200 > green, "what is drawn over is red above on the left"
     assert np.ptp(page[868, 60].astype(int)) == 0, "the third row shows a wave in grey"
+
+
+def test_a_scene_is_checked_down_to_the_glsl_of_its_files(tmp_path: Path) -> None:
+    broken = "void main() {\n    gl_FragColor = nobody;\n}\n"
+    (tmp_path / "bad.fs").write_text(f'/*{{"INPUTS": []}}*/\n{broken}')
+    scene = tmp_path / "s.toml"
+    scene.write_text(
+        'title = "x"\ninput = "isf:silk"\n[effects.a]\nfile = "bad.fs"\n[effects.b]\nfile = "bloom"\n'
+    )
+    done = subprocess.run([*COMMAND, "scenes", "check", str(scene)], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{scene}: 1 problem\n  {tmp_path}/bad.fs:3: `nobody' undeclared" in done.stderr

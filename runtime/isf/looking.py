@@ -30,6 +30,7 @@ from vivant.runtime.sheet import (
 from vivant.runtime.surface import open_headless
 
 FPS: Final = 30
+SMALL_PX: Final = (16, 16)
 STILLS_S: Final = (0.5, 1.5, 2.5, 3.5)
 SHARES: Final = (0.2, 0.4, 0.6, 0.8)
 """Where a transition is at its stills."""
@@ -122,6 +123,23 @@ class Bench:
     def close(self) -> None:
         """Give the card back."""
         self._surface.close()
+
+
+def undrawable(files: Sequence[Path]) -> list[str]:
+    """What this machine's graphics card says against files whose headers are fine. Raises VivantError without
+    OpenGL, where there are files."""
+    if not files:
+        return []
+    bench, found = Bench(SMALL_PX, lambda at_s: np.zeros((8, 8, 3), np.uint8)), []
+    try:
+        for path in files:
+            try:
+                bench.check(read_shader(path))
+            except IsfError as error:
+                found += str(error).splitlines()
+    finally:
+        bench.close()
+    return found
 
 
 def files_of(names: Sequence[Path]) -> list[Path]:

@@ -89,6 +89,16 @@ class TransitionOf(BaseModel):
         return found_images(images, info)
 
 
+def files_in(
+    effects: Mapping[str, EffectOf], transitions: Mapping[str, TransitionOf], looks_at: str
+) -> list[Path]:
+    """Every ISF file that a scene draws with."""
+    named = [one.file for one in effects.values()] + [one.file for one in transitions.values()]
+    if looks_at.startswith(INPUT):
+        named.append(looks_at.removeprefix(INPUT))
+    return [Path(file) for file in dict.fromkeys(named)]
+
+
 def folder_of(info: ValidationInfo) -> Path:
     """The scene's folder."""
     return Path(info.context["folder"]) if info.context else Path.cwd()
