@@ -12,7 +12,6 @@ from vivant.engines.contract import PARTS, EngineError
 from vivant.engines.specs import tensor_specs
 from vivant.engines.tensorrt_graph import prepared
 
-
 SIZE = (96, 64)
 
 
