@@ -119,7 +119,8 @@ class SoundSource:
 
     def describe(self) -> str:
         """What it listens to."""
-        return f"sound from {self.listener.name}; none of it is kept"
+        lost = "" if self.listener.state == "live" else " (not yet)"
+        return f"sound from {self.listener.name}{lost}; none of it is kept"
 
     def signals(self, now_ns: int) -> Mapping[str, float]:
         """SIGNALS of vivant.runtime.sound.section; nothing while the ear is lost."""
