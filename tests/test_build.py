@@ -192,6 +192,18 @@ def test_everything_that_is_wrong_is_told_at_once(order, tmp_path):
         assert words in str(refusal.value)
 
 
+def test_a_model_that_is_built_in_float_again_does_not_take_its_students_int8_graphs(order, tiny):
+    install_student(tiny, "turbo")
+    again = replace(order, is_model=True, name="turbo", precision="float")
+    with pytest.raises(
+        BuildError, match="turbo has int8 graphs.*vivant engines build turbo --backend onnxrun"
+    ):
+        preflight(again)
+    with pytest.raises(BuildError) as refusal:
+        preflight(replace(again, name="other"))
+    assert "has int8 graphs" not in str(refusal.value)
+
+
 def test_absent_libraries_and_damaged_students_are_told_too(order, tiny, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(tiny, broken)

@@ -16,7 +16,7 @@ from vivant.engines.builder.errors import all_at_once
 from vivant.engines.builder.install import refuse_taken, students_folder
 from vivant.engines.builder.order import Order
 from vivant.engines.builder.work import buildable
-from vivant.engines.card import Card, data_file, read_graph
+from vivant.engines.card import CARD, Card, data_file, read_graph
 from vivant.engines.contract import EngineError, GraphSource
 from vivant.engines.manifest import cache_folder
 from vivant.engines.specs import tensor_specs
@@ -170,6 +170,23 @@ def _name(order: Order) -> Iterator[str]:
         yield f"--name {order.name}: a student that ships is called so. Choose another"
     else:
         yield from _raised(partial(refuse_taken, students_folder() / order.name))
+        yield from _left_out(order, students_folder() / order.name)
+
+
+def _left_out(order: Order, there: Path) -> Iterator[str]:
+    """A model that is built in float again would leave its student without the INT8 graphs that it has."""
+    if not order.is_model or order.precision == "int8" or not (there / CARD).exists():
+        return
+    try:
+        card = Card.read(there)
+    except EngineError:  # one that is broken may well be replaced
+        return
+    if any("int8" in kinds for kinds in card.graphs.values()):
+        yield (
+            f"student {order.name} has int8 graphs, which would be gone. For other engines of it run: "
+            f"vivant engines build {order.name} --backend {order.backend} --precision "
+            f"{WORDS.get(order.precision, order.precision)}. For another student give --name"
+        )
 
 
 def _room_on_disk(order: Order) -> Iterator[str]:
