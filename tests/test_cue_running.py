@@ -292,7 +292,7 @@ WALK = """
 """
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(ACTS, st.floats(0, 3)), max_size=25), st.booleans())
 def test_whatever_is_pressed_a_cue_of_the_list_stands_and_gets_its_values_in_the_end(
     tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[tuple[Value, ...], float]], beats: bool
