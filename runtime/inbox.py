@@ -125,7 +125,9 @@ class Inbox(Generic[Sender]):
         raw = address_of(message)
         place = self._places.get(raw)
         if place is None:
-            self._refuse(sender, raw.decode("utf-8", "replace")[:LONGEST_ECHO], "unknown_address", now_ns)
+            address = raw.decode("utf-8", "replace")[:LONGEST_ECHO]
+            absent = {} if self._tree is None else self._tree.absent
+            self._refuse(sender, address, absent.get(address, "unknown_address"), now_ns)
             return
         self._counts["late"] += ahead is not None and ahead <= 0
         if ahead is None or ahead <= 0 or place[0] == PANIC:

@@ -74,6 +74,8 @@ class Tree:
         self._fades: dict[str, Fade] = {}
         self._actions: deque[Action] = deque(maxlen=WAITING_ACTIONS)
         self._counts: Counter[tuple[str, str]] = Counter()
+        self.absent: dict[str, str] = {}
+        """Addresses that are not here and yet known, and the word for why (an adapter in quarantine)."""
         self.panic = False
         """Whether an operator's panic holds the screen black: no value that a reset or a scene could
         change."""

@@ -83,8 +83,9 @@ def test_an_adapter_becomes_a_parameter_once_it_hangs() -> None:
     show.step(news=[replace(CALM, state="waiting"), CALM])
     assert show.line.told == [Fit(CALM.kept)]
     assert "/vivant/adapter/calm" not in show.tree.parameters and show.live.worn == {}
+    assert show.tree.absent == {"/vivant/adapter/calm": "waiting"}
     show.step(words=[Hung(CALM.kept, "calm", "h1")])
-    assert show.tree.value("/vivant/adapter/calm") == 0.0
+    assert show.tree.value("/vivant/adapter/calm") == 0.0 and show.tree.absent == {}
     assert show.tree.parameters[CHOOSE].choices[-1] == "calm"
     assert show.live.worn == {"calm": "h1"} and show.line.job.adapters == (CALM.kept,)
     assert show.heard == [
@@ -100,6 +101,7 @@ def test_a_refused_file_is_told_counted_and_no_parameter() -> None:
     assert show.heard[0] == ("/vivant/adapters/state", ("broken.ckpt", "refused", "x" * 300))
     assert show.heard[1][1] == ("calm", "quarantined", "held in 9 of 11 ways")
     assert show.live.failed == 2 and show.line.told == [] and show.tree.grown == 0
+    assert show.tree.absent == {"/vivant/adapter/calm": "quarantined"}, "and so is who asks for it"
 
 
 def test_what_the_render_process_cannot_wear_is_refused() -> None:

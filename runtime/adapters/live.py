@@ -212,6 +212,9 @@ class LiveAdapters:
 
     def _know(self, news: News) -> None:
         self.news[news.path] = news
+        address = ADAPTER + news.name
+        if news.name and address not in self._tree.parameters:
+            self._tree.absent[address] = "waiting" if news.state == "passed" else news.state
         if self.note is not None:
             self.note(news)
 
@@ -229,6 +232,7 @@ class LiveAdapters:
         if ADAPTER + news.name not in self._tree.parameters:
             sketch = AdapterSketch(news.summary, news.alone)
             self._tree.add(adapter_parameter(news.name, sketch), news.name if news.alone else None)
+            self._tree.absent.pop(ADAPTER + news.name, None)
         LOG.info("adapter %s can be worn", news.name)
         self._say(news.name, "ready", "")
 
