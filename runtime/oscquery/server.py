@@ -41,6 +41,7 @@ MOST_CONNECTIONS: Final = 48
 MOST_OF_A_HOST: Final = 24  # a browser, three programs, and what they open beside
 MOST_WAITING: Final = 256  # packets that the present loop has not taken; then their senders wait
 BACKLOG: Final = 64
+RECEIVE_BUFFER: Final = 32_768  # bytes of a connection: what waits there is old, and comes before what is new
 OPEN_S: Final = 5.0  # for a request to arrive whole
 CLOSE_S: Final = 3.0
 NEWS_S: Final = 0.05  # twenty times a second
@@ -274,7 +275,9 @@ def _response(found: Answer) -> Response:
 def _bound(listen: Endpoint) -> socket.socket:
     host, port = listen
     try:
-        return socket.create_server(listen, backlog=BACKLOG)
+        opened = socket.create_server(listen, backlog=BACKLOG)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)  # every connection inherits it
+        return opened
     except OSError as error:
         other = f"{host}:{port + 1 if port < 65535 else port - 1}"
         why = error.strerror or str(error)
