@@ -57,6 +57,16 @@ def test_people_alone_stand_before_the_outside() -> None:
     assert np.abs(found.astype(int) - GREY).max() <= 1
 
 
+def test_a_soft_edge_lies_outside_so_that_somebody_small_is_whole() -> None:
+    small = mask_at(slice(90, 100), slice(90, 96))
+    found = painted("background", mask=small, **{EDGE: 1.0})
+    assert np.abs(found[90:100, 90:96].astype(int) - GREY).max() <= 1
+    beside = found[95, 96:135].astype(int)
+    assert (
+        0 < np.abs(beside - room()[95, 96:135]).mean() < np.abs(GREY - room()[95, 96:135].astype(int)).mean()
+    )
+
+
 def test_the_background_alone_has_the_outside_where_people_are() -> None:
     found = painted("background")
     assert np.abs(found[PERSON].astype(int) - GREY).max() <= 1

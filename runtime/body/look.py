@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from vivant.runtime.body.drawing import Drawing, draw_lines
+from vivant.runtime.body.quiet import quiet
 from vivant.runtime.body.reading import SIGNALS, Reading
 from vivant.runtime.body.registry import Tracker, choose, open_tracker
 from vivant.runtime.body.section import Body
@@ -67,7 +68,8 @@ class Look:
             first = sense.wait_newer(0, FIRST_FRAME_S)
             if first is None:
                 raise VivantError(f"{sense.name} gave no frame in {FIRST_FRAME_S:.0f} s")
-            tracker.track(_cut(first), first.captured_ns)  # what is slow once
+            with quiet():
+                tracker.track(_cut(first), first.captured_ns)  # what is slow once
             began_ns, serial = clock.now_ns(), first.serial
             while (at_s := (clock.now_ns() - began_ns) / 1e9) < self._seconds:
                 told(at_s / self._seconds)

@@ -73,7 +73,9 @@ class Paint:
             self._shown *= np.float32(math.exp(-step_s / LOST_S))
             return self._shown
         wide = 2 * round(_number(controls, EDGE, 0.3) * LARGEST_EDGE_PX / 2) + 1
-        soft = mask if wide < 3 else cv2.blur(mask, (wide, wide))
+        soft = mask
+        if wide >= 3:  # outward: who is small must not become a ghost
+            soft = cv2.blur(cv2.dilate(mask, np.ones((wide, wide), np.uint8)), (wide, wide))
         np.multiply(soft, np.float32(1 / 255), out=self._shown, casting="unsafe")
         return self._shown
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from vivant.runtime.body.quiet import quiet
 from vivant.runtime.body.registry import KINDS, Tracker, choose, open_tracker
 from vivant.runtime.body.section import Body
 from vivant.runtime.body.seen import MOST_BYTES, Bodies, Seen, pack
@@ -147,8 +148,9 @@ def track(job: tuple[Body, str], lanes: BodyLanes, line: Connection) -> None:
     cv2.setNumThreads(1)
     body, name = job
     try:
-        tracker = open_tracker(name, body)
-        tracker.track(np.zeros((256, 256, 3), np.uint8), time.perf_counter_ns())  # what is slow once
+        with quiet():
+            tracker = open_tracker(name, body)
+            tracker.track(np.zeros((256, 256, 3), np.uint8), time.perf_counter_ns())  # what is slow once
     except (VivantError, ImportError, RuntimeError, ValueError) as problem:
         with contextlib.suppress(OSError):
             line.send(Hello({}, f"{name}: {problem}"))
