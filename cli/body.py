@@ -22,7 +22,7 @@ def list_trackers() -> None:
     from vivant.runtime.body.section import Body
 
     for name, kind in KINDS.items():
-        lacks = kind.lacks(Body())
+        lacks = kind.lacks(Body.model_validate({}))
         typer.echo(f"{'no' if lacks else 'yes':4} {name:10} {kind.meaning}" + (f": {lacks}" if lacks else ""))
 
 

@@ -248,7 +248,7 @@ def body() -> Iterator[Line]:
     from vivant.runtime.body.registry import KINDS
     from vivant.runtime.body.section import Body
 
-    lacks = KINDS["mediapipe"].lacks(Body())
+    lacks = KINDS["mediapipe"].lacks(Body.model_validate({}))
     if not lacks:
         yield Line("sense", "body", "ok", "mediapipe with its models: mask, pose, hands")
         return
