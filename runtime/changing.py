@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from vivant.runtime.adapters.lock import check_files, check_known
 from vivant.runtime.frames import Controls, VivantError
 from vivant.runtime.parameters import ROOT, SCENE, SCENE_FADE_S
 from vivant.runtime.parts import Parts, Room, parts_of
@@ -23,12 +24,15 @@ from vivant.runtime.programme import HOME
 from vivant.runtime.render import Job
 from vivant.runtime.scene import Scene, load_scene, tree_of
 from vivant.runtime.supervise import RenderProcess
+from vivant.runtime.tree import Tree
 
 LOG: Final = logging.getLogger("vivant.scenes")
 SOURCE: Final = "scenes"
 AUTO: Final = "auto"
 STAYS: Final = tuple(ROOT + part for part in ("present/blank", "tempo/", "sound/", "midi/", "scene/"))
 """Values that are the room's and the operator's."""
+FURNITURE: Final = (*STAYS, ROOT + "body/")
+"""Where the parameters of the room begin; every scene has those of the first one."""
 ROOM: Final = ("osc", "midi", "sound", "body", "outputs", "tempo")
 """Sections that count only in the scene that a show is started with."""
 
@@ -39,7 +43,7 @@ class Changes:
     def __init__(self, scenes: Mapping[str, Scene], room: Room, process: RenderProcess) -> None:
         self._scenes, self._room, self._process = dict(scenes), room, process
         self._tree = room.tree
-        self._trees = {name: tree_of(scene) for name, scene in scenes.items() if name != HOME}
+        self._trees = {name: _furnished(tree_of(one), self._tree) for name, one in scenes.items()}
         self._trees[HOME] = room.tree.as_begun()
         self._found = process.job.sense if scenes[HOME].input == AUTO else ""  # what "auto" came to
         self.now = self._before = HOME
@@ -72,6 +76,8 @@ class Changes:
     def _change(self, name: str, now_ns: int) -> Parts:
         scene, fade_s = self._scenes[name], float(self._tree.value(SCENE_FADE_S))
         LOG.info("the scene is %s now, before it was %s", name, self.now)
+        if self._room.witness is not None:
+            self._room.witness.changed(name, scene.title)
         self._before, self.now = self.now, name
         self._changed += 1
         self._tree.become(self._trees[name], now_ns, fade_s, STAYS)
@@ -89,6 +95,8 @@ class Changes:
         if self._process.job.sense == AUTO:
             self._found = sense
         self._process.job = replace(self._process.job, sense=sense, checked=True)
+        if self._room.witness is not None:
+            self._room.witness.meet(self._process.facts)
         self._restarts = None
 
     def _back(self, now_ns: int) -> Parts:
@@ -101,6 +109,14 @@ class Changes:
         self._tree.set(SCENE, (name,), now_ns, SOURCE)
         self._tree.actions(SCENE)
         return self._change(name, now_ns)
+
+
+def _furnished(tree: Tree, home: Tree) -> Tree:
+    """A scene's tree with the parameters of the room that it lacks by itself."""
+    lacking = [
+        one for a, one in home.parameters.items() if a.startswith(FURNITURE) and a not in tree.parameters
+    ]
+    return tree.as_begun(lacking) if lacking else tree
 
 
 def job_of(scene: Scene, sense: str, job: Job, first: Controls) -> Job:
@@ -125,7 +141,9 @@ def programme_of(scene: Scene) -> dict[str, Scene]:
     scenes, problems = {HOME: scene}, []
     for file in scene.programme.scenes:
         path = Path(file)
-        loaded = load_scene(path)
+        lock, loaded = check_files(path), load_scene(path)
+        if lock is not None:
+            check_known(lock, loaded, path)
         problems += [f"{path.name}: {line}" for line in _apart(loaded, scene)]
         same = loaded.student == scene.student
         scenes[path.stem] = loaded.model_copy(

@@ -153,11 +153,11 @@ class Tree:
             if parameter.address not in self.parameters:
                 self.add(parameter, medium)
 
-    def as_begun(self) -> Tree:
-        """Another tree that stands where the show started."""
-        made = Tree(tuple(self.parameters.values()))
+    def as_begun(self, more: Sequence[Parameter] = ()) -> Tree:
+        """Another tree that stands where the show started, with `more` parameters at their defaults."""
+        made = Tree((*self.parameters.values(), *more))
         made._values.update(self._begun)
-        made._begun, made.words = dict(self._begun), self.words
+        made._begun, made.words = dict(made._values), self.words
         return made
 
     @property

@@ -108,6 +108,15 @@ class Witness:
             "trigger", **{k: v for k, v in firing.record().items() if k not in ("wall_s", "what")}
         )
 
+    def changed(self, name: str, title: str) -> None:
+        """The show changed to another scene of its programme."""
+        self._end_run()
+        self._audit.note("scene", scene=title, name=name)
+
+    def meet(self, facts: Mapping[str, Any]) -> None:
+        """Another render process works for the show, with another student perhaps."""
+        self._facts = facts
+
     def went(self, cue: Went) -> None:
         """A hook of the cue list."""
         self._audit.note("cue", cue=cue.name, number=cue.number, source=cue.source)

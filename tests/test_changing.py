@@ -32,6 +32,7 @@ HOME = """
     parameters.look.exposure = 1.0
     programme.scenes = ["near.toml", "far.toml", "broken.toml"]
     programme.fade_s = 2
+    body.track = "moving"
 """
 NEAR = """
     title = "Near"
@@ -130,6 +131,7 @@ def test_values_go_over_to_the_next_scene_and_its_parts_are_there_at_once(show: 
     show.step(12.0)
     assert (show.value("look/exposure"), show.value("style/ink"), show.value("style/oil")) == (-1.0, 1.0, 0.0)
     assert (show.value("tempo/bpm"), show.value("present/blank")) == (133.0, True)
+    assert show.value("body/paint") == "all"  # the room is tracked, whatever a scene says of it
     assert show.parts.cues is not None
     show.tree.set("/vivant/reset", (), 0, "osc")
     assert show.value("look/exposure") == -1.0
