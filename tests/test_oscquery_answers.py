@@ -46,6 +46,12 @@ def test_a_range_without_an_end_says_only_what_it_has() -> None:
     assert found is not None and found["RANGE"] == [{"MIN": 0.0}]
 
 
+def test_a_value_has_the_type_that_its_node_says() -> None:
+    whole = Parameter("/a", "float", "")
+    found = node(Board({"/a": whole}, {"/a": 1}), "/a")
+    assert found is not None and repr(found["VALUE"]) == "[1.0]"
+
+
 def test_a_host_on_every_address_leaves_its_own_out() -> None:
     info = HOST.info()
     assert not {"OSC_IP", "WS_IP", "OSC_PORT", "OSC_TRANSPORT"} & set(info)

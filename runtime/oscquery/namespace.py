@@ -51,10 +51,12 @@ class Board:
 
     def said(self, address: str) -> Any:
         """The value at `address` as its TYPE has it; None for what has none now."""
-        value = self.values.get(address)
+        value, parameter = self.values.get(address), self.parameters[address]
         if value is None:
             return None
-        return int(value) if self.parameters[address].numbered else value
+        if parameter.kind == "float":
+            return float(value)
+        return int(value) if parameter.numbered else value
 
 
 def node(board: Board, path: str) -> dict[str, Any] | None:
