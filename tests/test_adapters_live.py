@@ -20,7 +20,7 @@ from vivant.runtime.adapters.job import DressJob
 from vivant.runtime.adapters.live import ANOTHER_NS, DresserProcess, LiveAdapters, Opening, opening
 from vivant.runtime.adapters.registry import Record, Registry
 from vivant.runtime.frames import ManualClock, Value
-from vivant.runtime.parameters import CHOOSE, parameters_for
+from vivant.runtime.parameters import CHOOSE, AdapterSketch, adapter_parameter, parameters_for
 from vivant.runtime.render import Job
 from vivant.runtime.scene import load_scene
 from vivant.runtime.supervise import Hello
@@ -102,6 +102,20 @@ def test_a_refused_file_is_told_counted_and_no_parameter() -> None:
     assert show.heard[1][1] == ("calm", "quarantined", "held in 9 of 11 ways")
     assert show.live.failed == 2 and show.line.told == [] and show.tree.grown == 0
     assert show.tree.absent == {"/vivant/adapter/calm": "quarantined"}, "and so is who asks for it"
+
+
+def test_who_puts_on_what_cannot_be_worn_is_told_why_once_each_time() -> None:
+    show, address = Show(), "/vivant/adapter/calm"
+    show.tree.add(adapter_parameter("calm", AdapterSketch("quiet", False)))  # it lay there at the start
+    show.step(news=[replace(CALM, state="quarantined", reason="held in 9 of 11 ways")])
+    said = len(show.heard)
+    for value in (0.5, 0.7, 0.0, 0.2):
+        show.tree.set(address, (value,), show.now_ns, "osc")
+        show.tree.tick(show.now_ns + 60 * SECOND)
+        show.step()
+    assert (
+        show.heard[said:] == [("/vivant/adapters/state", ("calm", "quarantined", "held in 9 of 11 ways"))] * 2
+    )
 
 
 def test_what_the_render_process_cannot_wear_is_refused() -> None:

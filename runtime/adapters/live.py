@@ -139,6 +139,7 @@ class LiveAdapters:
         self.note: Note | None = None
         """Told of every word on a file; it must not wait."""
         self._asked: dict[str, News] = {}  # by kept file
+        self._in_vain: set[str] = set()  # put on, and cannot be worn
         self._hello: object = process.hello
         self._looked_ns = -LOOK_NS
 
@@ -188,6 +189,7 @@ class LiveAdapters:
         for word in self._process.said():
             if isinstance(word, Hung):
                 self._hung(word)
+        self._answer()
 
     def counts(self) -> dict[str, Any]:
         """For the report: the hash of each that can be worn, and every file's newest word."""
@@ -201,6 +203,17 @@ class LiveAdapters:
     def close(self) -> None:
         """End the dresser."""
         self._dresser.stop()
+
+    def _answer(self) -> None:
+        """Who puts on what cannot be worn is told why, once each time."""
+        for news in self.news.values():
+            asked = bool(news.name) and float(self._tree.current.get(ADAPTER + news.name, 0.0)) > 0.0
+            if asked and news.name not in self.worn and news.name not in self._in_vain:
+                LOG.warning(
+                    "adapter %s is put on and cannot be worn: %s", news.name, news.reason or news.state
+                )
+                self._say(news.name, "waiting" if news.state == "passed" else news.state, news.reason)
+            (self._in_vain.add if asked else self._in_vain.discard)(news.name)
 
     def _take(self, news: News) -> None:
         self._know(news)
