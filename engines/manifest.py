@@ -16,7 +16,7 @@ from vivant.engines.contract import EngineError, Part, Precision
 
 MANIFEST = "manifest.json"
 _STAGED: ContextVar[Path | None] = ContextVar("staged", default=None)
-REBUILD = "Delete that folder, or run: vivant engines build"
+REBUILD = "Delete that folder: the next start compiles it anew."
 
 
 class Manifest(BaseModel):
