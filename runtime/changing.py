@@ -18,7 +18,7 @@ from typing import Any, Final
 from vivant.runtime.adapters.lock import check_files, check_known
 from vivant.runtime.frames import Controls, VivantError
 from vivant.runtime.parameters import ROOT, SCENE, SCENE_FADE_S
-from vivant.runtime.parts import Parts, Room, parts_of
+from vivant.runtime.parts import Parts, Room, effects_of, parts_of
 from vivant.runtime.problems import report
 from vivant.runtime.programme import HOME
 from vivant.runtime.render import Job
@@ -38,13 +38,19 @@ ROOM: Final = ("osc", "midi", "sound", "body", "outputs", "tempo")
 
 
 class Changes:
-    """The scenes of one show. `step` once a refresh; it says what to go on with when the scene changed."""
+    """The scenes of one show. `step` once a refresh; it says what to go on with when the scene changed.
+
+    Raises IsfError for an effect that this machine cannot draw."""
 
     def __init__(self, scenes: Mapping[str, Scene], room: Room, process: RenderProcess) -> None:
         self._scenes, self._room, self._process = dict(scenes), room, process
         self._tree = room.tree
         self._trees = {name: _furnished(tree_of(one), self._tree) for name, one in scenes.items()}
         self._trees[HOME] = room.tree.as_begun()
+        for name in scenes.keys() - {HOME}:  # the graphics card compiles them now, not in the show
+            effects = effects_of(scenes[name], replace(room, tree=self._trees[name]))
+            if effects is not None:
+                effects.close()
         self._found = process.job.sense if scenes[HOME].input == AUTO else ""  # what "auto" came to
         self.now = self._before = HOME
         self._restarts: int | None = None  # of the render process when it was started for this scene

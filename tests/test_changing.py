@@ -16,6 +16,7 @@ from vivant.runtime.doors import Doors
 from vivant.runtime.exchange import Lanes, make_lanes
 from vivant.runtime.fades import smooth
 from vivant.runtime.frames import MonotonicClock
+from vivant.runtime.isf.header import IsfError
 from vivant.runtime.parts import Parts, Room, parts_of
 from vivant.runtime.render import Job
 from vivant.runtime.scene import load_scene, tree_of
@@ -172,3 +173,11 @@ def test_a_scene_that_cannot_be_rendered_leads_back_to_the_one_before(show: Show
     assert (show.changes.now, show.value("scene/choose")) == ("home", "home")
     assert show.changes.counts()["failed"] == 1
     assert show.process.hello is not None and not show.process.hello.problem
+
+
+def test_an_effect_that_cannot_be_drawn_is_told_before_the_show(show: Show, tmp_path: Path) -> None:
+    (tmp_path / "wrong.fs").write_text('/*{"ISFVSN": "2", "INPUTS": []}*/\nvoid main() { nonsense }\n')
+    (tmp_path / "near.toml").write_text('title = "Near"\neffects.a.file = "wrong.fs"\n')
+    scenes = programme_of(load_scene(tmp_path / "home.toml"))
+    with pytest.raises(IsfError, match=r"wrong\.fs"):
+        Changes.of(scenes, show.room, show.process)
