@@ -210,6 +210,16 @@ def test_a_panic_leaves_nothing_in_the_buffers_that_could_come_back(shows: Any) 
     assert show.arrive(black).max() == 0
 
 
+def test_an_effect_that_was_off_begins_anew(shows: Any) -> None:
+    show = shows({"sum": {"file": named("persistent_counter")}}, guarded=False)
+    show.arrive(picture())
+    assert show.draw().max() == 255, "it counted up"
+    show.set("effect/sum/mix", 0.0)
+    assert np.array_equal(show.draw(), picture()[..., :3])
+    show.set("effect/sum/mix", 1.0)
+    assert near(show.draw(), np.broadcast_to((25.5, 0, 0), (PX, PX, 3)))
+
+
 def test_a_file_that_is_no_glsl_is_an_error_before_the_show(shows: Any, tmp_path: Path) -> None:
     path = tmp_path / "broken.fs"
     path.write_text('/*{"INPUTS": []}*/\nvoid main() {\n    gl_FragColor = vec3(1.0);\n}\n')

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from isf_stage import FILES
 
-from vivant.runtime.isf.header import IsfError, Shader, read_shader
+from vivant.runtime.isf.header import IsfError, Shader, parse_header, read_shader
 from vivant.runtime.parameters import coerce
 
 
@@ -49,8 +51,11 @@ def test_a_header_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
         read_shader(written(tmp_path, '/*{\n"INPUTS": [\n  {"NAME": }\n]}*/\n'))
     with pytest.raises(IsfError, match="should be a JSON dictionary"):
         read_shader(written(tmp_path, "/*[1]*/"))
-    with pytest.raises(IsfError, match="nested too deeply"):
-        read_shader(written(tmp_path, "/*" + "[" * 100_000 + "*/"))
+    for long in ("[" * 100_000, '{"VSN": ' + "1" * 9000 + "}"):
+        with pytest.raises(IsfError, match="the header is no JSON: "):
+            read_shader(written(tmp_path, f"/*{long}*/"))
+    with pytest.raises(IsfError, match="DEFAULT of a is 1000"):
+        shader(tmp_path, INPUTS=[{"NAME": "a", "TYPE": "float", "DEFAULT": 10**400}])
     with pytest.raises(IsfError, match="not UTF-8"):
         (tmp_path / "b.fs").write_bytes(b"/*{}*/\xff")
         read_shader(tmp_path / "b.fs")
@@ -162,3 +167,37 @@ def test_a_range_that_cannot_be_is_put_right_and_said(tmp_path: Path) -> None:
     assert header.inputs[3].labels == ("1", "2")
     assert header.inputs[3].default == (1.0,)
     assert len(header.guesses) == 4
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+KEYS = st.sampled_from(
+    ["NAME", "TYPE", "DEFAULT", "MIN", "MAX", "VALUES", "LABELS", "TARGET", "WIDTH", "PATH"]
+)
+TYPES = st.sampled_from(["float", "long", "bool", "color", "point2D", "image", "audio", "event", "a b"])
+PARTS = st.dictionaries(KEYS, TYPES | ANYTHING, max_size=6)
+TOPS = st.sampled_from(["INPUTS", "PASSES", "IMPORTED", "PERSISTENT_BUFFERS", "ISFVSN", "CATEGORIES"])
+
+
+@given(st.dictionaries(TOPS, st.lists(PARTS, max_size=3) | PARTS | ANYTHING, max_size=5))
+def test_no_header_raises_anything_but_what_it_should(top: dict[str, Any]) -> None:
+    try:
+        header = parse_header(f"/*{json.dumps(top)}*/", Path("x.fs"))
+    except IsfError as error:
+        assert "x.fs" in str(error)
+        return
+    for one in header.inputs:
+        for parameter in one.parameters("/e/"):
+            assert parameter.kind == "action" or coerce(parameter, [parameter.default]).verb == "applied"
+
+
+@given(st.text(max_size=60))
+def test_no_text_raises_anything_but_what_it_should(text: str) -> None:
+    for whole in (text, f"/*{text}*/", f"/*{{{text}}}*/"):
+        try:
+            parse_header(whole, Path("x.fs"))
+        except IsfError as error:
+            assert "x.fs" in str(error)

@@ -110,6 +110,8 @@ class Effects:
             mix = float(values[slot.below + MIX])
             if mix > 0.0 and name not in self._failed:
                 active.append((slot, mix, slot.values(values)))
+        for slot in {one[0] for one in self._active} - {one[0] for one in active}:
+            slot.forget()  # or what is old by then would come back with it
         self._stirred = self._stirred or active != self._active or bool(self._fired)
         self._active = active
         if self._crossing is not None:

@@ -114,15 +114,15 @@ def _json(text: str, line: int, path: Path) -> tuple[Mapping[str, Any], list[str
     guesses = []
     try:
         top = json.loads(text, strict=False)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         cleaned = LENIENT.sub(lambda one: one[0] if one[0].startswith('"') else "", text)
         try:
             top = json.loads(cleaned, strict=False)
         except json.JSONDecodeError as error:
             place = f"{path}:{line + error.lineno - 1}"
             raise IsfError(f"{place}: the header is no JSON: {error.msg} (column {error.colno})") from error
-        except RecursionError as error:
-            raise IsfError(f"{path}: the header's brackets are nested too deeply") from error
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+            raise IsfError(f"{path}:{line}: the header is no JSON: {error}") from error
         guesses.append("the header is no strict JSON: commas too many or comments in it were passed over")
     if not isinstance(top, dict):
         raise IsfError(f"{path}:{line}: the header should be a JSON dictionary {{ ... }}")

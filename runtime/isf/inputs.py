@@ -201,6 +201,6 @@ def _number(given: object, what: str) -> float:
     if isinstance(given, str):  # some files write "0.5"
         with contextlib.suppress(ValueError):
             given = float(given)
-    if not isinstance(given, bool | int | float) or not math.isfinite(given) or abs(given) > LARGEST:
+    if not isinstance(given, bool | int | float) or abs(given) > LARGEST or not math.isfinite(given):
         raise ValueError(f"{what} is {given!r}; it should be a number")
     return float(given)

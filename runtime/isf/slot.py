@@ -39,7 +39,6 @@ class Slot:
         self._building: tuple[Effect, Iterator[None]] | None = None
         self._time_s = 0.0
         self._drawn_ns: int | None = None
-        self._index = 0
         self.reloaded = 0
         self.drawn = 0
 
@@ -91,7 +90,7 @@ class Slot:
         return False
 
     def _take(self, effect: Effect) -> None:
-        self._effect = effect
+        self._effect, self._index = effect, 0
         inputs = effect.shader.header.inputs
         self._uniforms = {one.name: one.uniform(self.below) for one in set_by_people(effect.shader)}
         self._images = [one.name for one in inputs if one.type == "image"]
@@ -133,8 +132,9 @@ class Slot:
         return Moment(self._time_s, delta_s, self._index - 1, date)
 
     def forget(self) -> None:
-        """Empty its buffers."""
+        """Empty its buffers, and begin with frame 0 again; its time goes on."""
         self._effect.forget()
+        self._index, self._drawn_ns = 0, None
 
     def release(self) -> None:
         """Give everything back to the graphics card."""
