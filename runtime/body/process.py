@@ -33,6 +33,7 @@ from vivant.runtime.supervise import RENDER, Hello, RenderProcess
 LOG: Final = logging.getLogger("vivant.body")
 SIDE_PX: Final = 512  # the longest that a tracker is given
 NICER: Final = 10  # than the show
+STEP_MS: Final = 1000.0  # what a frame may take where the show leaves it little; a dozen of them is silence
 LOOK_S: Final = 0.004  # how long it waits before it looks for a frame again
 BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
 TOLD_S: Final = 1.0  # between two words to the present process
@@ -157,7 +158,7 @@ def track(job: tuple[Body, str], lanes: BodyLanes, line: Connection) -> None:
         return
     lanes.pulse[RENDER] = time.perf_counter_ns()
     with contextlib.suppress(EOFError, OSError):  # the present process is no more
-        line.send(Hello({"tracker": name, "kind": KINDS[name].meaning}))
+        line.send(Hello({"tracker": name, "kind": KINDS[name].meaning, "step_ms": STEP_MS}))
         Tracked(tracker, lanes, line).run()
     tracker.close()
 
