@@ -210,6 +210,22 @@ def test_a_panic_leaves_nothing_in_the_buffers_that_could_come_back(shows: Any) 
     assert show.arrive(black).max() == 0
 
 
+@pytest.mark.parametrize("at", ["picture", "screen"])
+def test_a_strobe_is_slowed_by_the_flash_guard_wherever_it_lies(shows: Any, tmp_path: Path, at: str) -> None:
+    path = tmp_path / "strobe.fs"
+    path.write_text(GREY.format(inputs="", grey="step(0.5, fract(TIME * 6.0))"))
+    swings = []
+    for guarded in (False, True):
+        show = shows({"strobe": {"file": str(path), "at": at, "on": False}}, guarded=guarded)
+        show.arrive(picture())
+        show.set("effect/strobe/mix", 1.0)
+        means = [show.draw().mean() for _ in range(180)][90:]
+        swings.append(max(means) - min(means))
+    assert swings[0] == 255
+    assert swings[1] < 40
+    assert show.canvas.flash.counts()["engaged"] == 1
+
+
 def test_an_effect_that_was_off_begins_anew(shows: Any) -> None:
     show = shows({"sum": {"file": named("persistent_counter")}}, guarded=False)
     show.arrive(picture())
