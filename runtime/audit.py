@@ -61,7 +61,7 @@ class Audit:
         most_pictures: int = MOST_PICTURES,
     ) -> None:
         """Raises VivantError when nothing can be written there."""
-        self.folder, self._scene, self._wall_s = folder, scene, wall_s
+        self.folder, self.scene, self._wall_s = folder, scene, wall_s
         self._largest, self._most, self._most_pictures = largest_file, most_files, most_pictures
         self._waiting: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         self._pictures: queue.SimpleQueue[tuple[Path, U8]] = queue.SimpleQueue()
@@ -93,7 +93,7 @@ class Audit:
             facts["picture"] = f"{PICTURES}/{name}"
         at = moment.isoformat(timespec="milliseconds")
         self._waiting.put(
-            {"time": at, "wall_s": round(wall_s, 3), "scene": self._scene, "what": what, **facts}
+            {"time": at, "wall_s": round(wall_s, 3), "scene": self.scene, "what": what, **facts}
         )
 
     def counts(self) -> dict[str, int]:

@@ -111,7 +111,8 @@ class Witness:
     def changed(self, name: str, title: str) -> None:
         """The show changed to another scene of its programme."""
         self._end_run()
-        self._audit.note("scene", scene=title, name=name)
+        self._audit.scene = title
+        self._audit.note("scene", name=name)
 
     def meet(self, facts: Mapping[str, Any]) -> None:
         """Another render process works for the show, with another student perhaps."""

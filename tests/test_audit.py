@@ -14,6 +14,7 @@ import pytest
 from vivant.guardrails.critic import Finding
 from vivant.runtime.adapters.dresser import News
 from vivant.runtime.audit import PICTURE_PX, Audit, files_in, read_day
+from vivant.runtime.cues.running import Went
 from vivant.runtime.fallbacks import Step as Fallback
 from vivant.runtime.frames import Controls, Judgement, Picture, Verdict, VivantError
 from vivant.runtime.ladder import Step as Rung
@@ -261,3 +262,16 @@ def test_what_the_critic_found_is_told_once_a_second(audit: Audit) -> None:
     assert len(said) == 2
     assert (said[0]["label"], said[0]["score"]) == ("not", 0.9)
     assert (audit.folder / said[0]["picture"]).is_file() or audit.counts()["pictures"] > 0
+
+
+def test_cues_and_changes_of_the_scene_are_lines_and_what_follows_is_of_the_new_scene(audit: Audit) -> None:
+    witness = Witness(audit, FACTS)
+    witness.went(Went(2, "drop", "midi", 0))
+    witness.changed("garden", "Garden")
+    witness.went(Went(1, "dusk", "follow", 0))
+    found = [(line["scene"], line["what"], line.get("cue", line.get("name"))) for line in lines(audit)[1:]]
+    assert found == [
+        ("Mirror", "cue", "drop"),
+        ("Garden", "scene", "garden"),
+        ("Garden", "cue", "dusk"),
+    ]
