@@ -123,6 +123,20 @@ def test_a_tracker_dies_with_its_parent() -> None:
     assert not psutil.pid_exists(child)
 
 
+def test_a_render_process_that_is_started_again_goes_on_with_the_tracker_that_is_there(
+    tracking: Callable[[Body], BodyTracking],
+) -> None:
+    body = Body(track="moving", rate_hz=60)
+    tracked = tracking(body)
+    first = Watch(body, tracked.lanes)
+    assert until(tracked, first, lambda: first.newest is not None)
+    pid = tracked.pid
+    second = Watch(body, tracked.lanes)
+    assert second.newest is None
+    assert until(tracked, second, lambda: second.newest is not None)
+    assert tracked.pid == pid and tracked.counts()["restarts"] == 0
+
+
 @pytest.mark.slow
 def test_a_show_goes_on_while_its_tracker_is_killed(start: Start, tmp_path: File) -> None:
     scene = tmp_path / "piece.toml"
