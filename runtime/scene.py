@@ -162,6 +162,18 @@ class Scene(BaseModel):
                 raise ValueError(trouble)
         return guard
 
+    @field_validator("words")
+    @classmethod
+    def _words(cls, words: Words, info: ValidationInfo) -> Words:
+        if words.denied_concepts and "student" in info.data:
+            card = Card.read(find(info.data["student"]))
+            if card.diffusion is None:
+                raise ValueError(
+                    f"denied_concepts: student {card.name} takes no prompts, so there is no text encoder to "
+                    "hold them against. Take it out"
+                )
+        return words
+
     @field_validator("outputs")
     @classmethod
     def _outputs(cls, specs: tuple[str, ...]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from vivant.runtime.frames import F32, VivantError
 from vivant.runtime.keeping import Words
 from vivant.runtime.parameters import Parameter, parameters_for
 from vivant.runtime.refusals import Refusals, Unspoken
+from vivant.runtime.scene import load_scene
 from vivant.runtime.tree import Tree
 
 NEAR = 1e-3  # of random weights: what is not the same text is farther away
@@ -166,3 +167,9 @@ def test_the_house_student_says_that_it_takes_no_prompts() -> None:
         pytest.raises(VivantError, match="takes no prompts"),
     ):
         student.deny(Denied(("violence",), 0.3))
+
+
+def test_a_scene_with_concepts_for_a_student_without_prompts_is_refused_at_load(tmp_path: Path) -> None:
+    (tmp_path / "scene.toml").write_text('title = "x"\n[words]\ndenied_concepts = ["violence"]\n')
+    with pytest.raises(VivantError, match=r"words = .*denied_concepts: student house takes no prompts"):
+        load_scene(tmp_path / "scene.toml")
