@@ -167,6 +167,8 @@ def _apart(scene: Scene, home: Scene) -> list[str]:
         found.append("adapters: those of a programme are named by the scene that the show is started with")
     if home.adapters and (scene.student != home.student or scene.guard.files != home.guard.files):
         found.append("another student or guard: does not go with adapters that are watched and auditioned")
+    if scene.guard.critic not in (None, home.guard.critic):
+        found.append("guard.critic: that of a programme is named by the scene that the show is started with")
     names = home.programme.names
     for rule in scene.triggers.values():
         for act in (*rule.do, *rule.after):

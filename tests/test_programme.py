@@ -80,6 +80,18 @@ def test_a_scene_that_wants_to_go_elsewhere_than_the_programme_is_told_before_th
         programme_of(scene)
 
 
+def test_a_critic_that_would_not_be_heard_is_told_before_the_show(tmp_path: Path) -> None:
+    (tmp_path / "c.onnx").write_bytes(b"read when the show begins")
+    critic = '[guard.critic]\nfile = "c.onnx"\nlabels = ["a"]\nforbidden = { a = 0.5 }\n'
+    write(tmp_path, "tide", critic)
+    with pytest.raises(
+        VivantError, match=r"tide.toml: guard.critic: that of a programme is named by the scene"
+    ):
+        programme_of(load_scene(write(tmp_path, "dusk", "[programme]\nscenes = ['tide.toml']\n")))
+    both = load_scene(write(tmp_path, "dawn", f"{critic}[programme]\nscenes = ['tide.toml']\n"))
+    assert list(programme_of(both)) == ["home", "tide"]
+
+
 def test_a_scene_without_a_programme_has_no_parameter_for_it(tmp_path: Path) -> None:
     scene = load_scene(write(tmp_path, "tide"))
     assert "/vivant/scene/choose" not in tree_of(scene).parameters
