@@ -11,6 +11,7 @@ import typer
 from vivant.runtime.frames import VivantError
 
 if TYPE_CHECKING:
+    from vivant.runtime.cues.preview import Place, Still
     from vivant.runtime.scene import Scene
 
 app = typer.Typer(help="The scenes that ship, and checking your own.", no_args_is_help=True)
@@ -92,36 +93,45 @@ def preview_scene(
 
     Of a scene without cues: its start and every medium. Triggers and cues that would go by themselves rest.
     """
+    from vivant.runtime.cues.preview import draw_stills, hurried, places_of
+    from vivant.runtime.scene import change_scene, find_scene, load_scene, tree_of
+
+    path = find_scene(scene)
+    asked: dict[str, object] = {"osc.listen": "off", "midi.inputs": ["off"], "outputs": [], "audit": "off"}
+    asked |= {"ladder": False} | ({} if source is None else {"input": source})
+    loaded = hurried(change_scene(load_scene(path), asked))
+    places = places_of(loaded, tree_of(loaded))
+    stills = visited(loaded, places, settle_s, path.stem)
+    file = Path(f"{path.stem}-preview.png") if out is None else out
+    if len(stills) < len(places):
+        raise VivantError(f"{scene}: stopped after {len(stills)} of {len(places)} pictures; no sheet")
+    draw_stills(stills, file)
+    typer.echo(f"{file}: {len(places)} pictures")
+
+
+def visited(scene: Scene, places: Sequence[Place], settle_s: float, name: str) -> list[Still]:
+    """Run a show that goes to every place, with a bar that says where it is."""
     import logging
     import time
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from vivant.runtime.cues.preview import Visits, draw_stills, hurried, places_of
-    from vivant.runtime.scene import change_scene, find_scene, load_scene, tree_of
+    from vivant.runtime.cues.preview import Visits
     from vivant.runtime.show import Wishes, run_show
 
-    began_ns, path = time.perf_counter_ns(), find_scene(scene)
-    asked: dict[str, object] = {"osc.listen": "off", "midi.inputs": ["off"], "outputs": [], "audit": "off"}
-    asked |= {"ladder": False} | ({} if source is None else {"input": source})
-    loaded = hurried(change_scene(load_scene(path), asked))
-    places = places_of(loaded, tree_of(loaded))
+    began_ns = time.perf_counter_ns()
     logging.getLogger("vivant").setLevel(logging.WARNING)  # a bar is enough
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*shown, transient=True) as progress:
-        task = progress.add_task(f"{path.stem}: waking up", total=len(places))
+        task = progress.add_task(f"{name}: waking up", total=len(places))
 
         def told(done: int, of: int) -> None:
             following = places[done].name if done < of else "writing"
-            progress.update(task, completed=done, description=f"{path.stem}: {following}")
+            progress.update(task, completed=done, description=f"{name}: {following}")
 
         visits = Visits(places, settle_s, told)
-        run_show(loaded, Wishes(headless=True, visits=visits), began_ns)
-    file = Path(f"{path.stem}-preview.png") if out is None else out
-    if not visits.done:
-        raise VivantError(f"{scene}: stopped after {len(visits.stills)} of {len(places)} pictures; no sheet")
-    draw_stills(visits.stills, file)
-    typer.echo(f"{file}: {len(places)} pictures")
+        run_show(scene, Wishes(headless=True, visits=visits), began_ns)
+    return visits.stills
 
 
 @app.command("lock")

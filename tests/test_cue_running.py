@@ -200,6 +200,7 @@ def test_a_cue_waits_before_it_goes_and_back_calls_it_off(tmp_path: Path) -> Non
     show.press("cues/goto", "a")
     assert [show.at(0.0), show.at(1.9)] == ["start", "start"]
     assert show.told[-1] == ("/vivant/cues/next", (-1, "end", ""))
+    assert show.values("cues/goto") == ["start"]
     show.press("cues/back")
     assert [show.at(2.0), show.at(5.0)] == ["start", "start"]
     assert show.values("cues/goto") == ["start"]

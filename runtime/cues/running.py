@@ -117,7 +117,7 @@ class Cues:
             self._learn()
         if self._tree.actions(RESET):
             self.standing, self._called, self._follow_ns, self._fade_ns = 0, None, None, (0, 0)
-            self._say_where(now_ns)
+            self._stand(now_ns)
         for action in self._tree.actions(CUES) + self._tree.actions(CUE):
             if action.source != SOURCE:
                 self._hear(action.address, action.source, now_ns)
@@ -181,8 +181,7 @@ class Cues:
         called = self._called
         if called is not None and not called.painted:
             self._called = None
-            self._tree.set(GOTO, (self.list[self.standing].name,), now_ns, SOURCE)
-            self._say_where(now_ns)
+            self._stand(now_ns)
             return
         number = self.standing if called is None else called.number
         if number > 0:
@@ -198,7 +197,7 @@ class Cues:
             self._no_beat += called.beat is None
         self._called = called
         if called.beat is not None or called.due_ns > now_ns:
-            self._say_where(now_ns)
+            self._stand(now_ns)
 
     def _beat(self, quantum: Quantum, from_ns: int) -> int | None:
         """The first beat from then on that what is sent by then can be seen on; None where no beat is
@@ -282,14 +281,14 @@ class Cues:
         cue = self.list[called.number]
         self._follow_ns = None if cue.follow_s is None else start_ns + round(cue.follow_s * 1e9)
         self._went += 1
-        self._tree.set(GOTO, (cue.name,), now_ns, SOURCE)
-        self._say_where(now_ns)
+        self._stand(now_ns)
         went = Went(called.number, cue.name, called.source, now_ns)
         for hook in self._hooks:
             hook(went)
 
-    def _say_where(self, now_ns: int) -> None:
-        """Tell who listens which cue stands and which one `go` calls; also right after one was called."""
+    def _stand(self, now_ns: int) -> None:
+        """Show and tell which cue stands, and which one `go` calls; also when one was called that waits."""
+        self._tree.set(GOTO, (self.list[self.standing].name,), now_ns, SOURCE)
         if self._tell is None:
             return
         for address, number in ((CURRENT, self.standing), (NEXT, self.next)):
