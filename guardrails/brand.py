@@ -1,8 +1,7 @@
 """The brand box: which colours, how light and how saturated a piece may be, and on how much of the picture.
 
-Judged before anything is decoded: a linear map for each style, fitted to decoded pictures, says what colour
-every value of the latent will come to; its error is kept with it. What is a little outside is a matter of
-degree.
+Judged before anything is decoded: a map for each style, fitted to decoded pictures, says what colour every
+area of the latent will come to; its error is kept with it. What is a little outside is a matter of degree.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ import numpy as np
 from vivant.guardrails.sanity import malformed
 from vivant.runtime.frames import F32, Array, Controls, Judgement, Latent, Verdict
 
-VERSION: Final = 1
+VERSION: Final = 2  # 1 was linear, and of single values
+AREA: Final = 2  # values on a side of what is judged as one colour: strokes are smaller than that
 BINS: Final = 16  # a side of the plane of colours: a* and b* from -REACH to REACH
 REACH: Final = 110.0
 GREY: Final = 8.0  # chroma in CIELAB below which a colour belongs to every palette
@@ -38,23 +38,31 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ColourMap:
-    """`weights` f32 (S, C + 2, 3): of each style, from a latent's values, the mean of the guide there and
-    one, to R, G, B in [0, 1]; `error` the root mean square on pictures it was not fitted to, in CIELAB
-    distance."""
+    """`hidden` f32 (C + 2, H): random directions in the features, of which what is above zero is a feature
+    too (Rahimi and Recht, "Weighted Sums of Random Kitchen Sinks", 2008); `weights` f32 (S, C + 2 + H, 3): of
+    each style, to R, G, B in [0, 1]; `errors` of each, the root mean square on pictures it was not fitted to,
+    in CIELAB distance."""
 
     styles: tuple[str, ...]
+    hidden: F32
     weights: F32
-    error: float
+    errors: tuple[float, ...]
+
+    @property
+    def error(self) -> float:
+        """Over all styles."""
+        return float(np.sqrt(np.mean(np.square(self.errors))))
 
     def colours(self, latent: Latent, controls: Controls) -> F32:
-        """sRGB f32 (h, w, 3) in [0, 1] of a well-formed latent, in the mixture of styles that is asked
-        for."""
+        """sRGB f32 (h / AREA, w / AREA, 3) in [0, 1] of a well-formed latent, in the mixture of styles that
+        is asked for."""
         shares = np.array([max(controls.styles.get(style, 0.0), 0.0) for style in self.styles], np.float32)
         total = float(shares.sum())
-        shares = shares / total if total > 0.0 else np.eye(len(self.styles), dtype=np.float32)[0]
+        shares = shares / total if total > 0.0 else np.eye(max(len(self.styles), 1), dtype=np.float32)[0]
         weights = np.einsum("s,sfc->fc", shares, self.weights)
-        found = np.einsum("fhw,fc->hwc", features(latent), weights)
-        return np.asarray(np.clip(found, 0.0, 1.0), np.float32)
+        seen = features(latent)
+        found = raised(seen.reshape(len(seen), -1), self.hidden).T @ weights
+        return np.asarray(np.clip(found, 0.0, 1.0), np.float32).reshape(*seen.shape[1:], 3)
 
 
 class BrandBox:
@@ -66,16 +74,17 @@ class BrandBox:
     def __init__(self, colour_map: ColourMap, limits: Limits, palette: Array) -> None:
         """`palette` bool (BINS, BINS) over a* and b*. Raises ValueError when they are not sound."""
         self.colour_map, self.limits, self.palette = colour_map, limits, palette.astype(bool)
-        if palette.shape != (BINS, BINS) or not np.isfinite(colour_map.weights).all():
+        hidden, weights = colour_map.hidden, colour_map.weights
+        if palette.shape != (BINS, BINS) or not (np.isfinite(weights).all() and np.isfinite(hidden).all()):
             raise ValueError("its palette or its colour map is not sound")
-        if colour_map.weights.shape[0] != max(len(colour_map.styles), 1):
-            raise ValueError("its colour map is for other styles than it names")
+        if weights.shape != (max(len(colour_map.styles), 1), sum(hidden.shape), 3):
+            raise ValueError("its colour map is for other styles than it names, or not of one piece")
 
     def judge(self, latent: Latent, controls: Controls) -> Verdict:
         fault = malformed(latent)
         if fault:
             return Verdict(Judgement.HOLD, 0.0, fault)
-        if latent.code.shape[1] + 2 != self.colour_map.weights.shape[1]:
+        if latent.code.shape[1] + 2 != len(self.colour_map.hidden):
             return Verdict(Judgement.HOLD, 0.0, "the brand box was fitted to latents of another shape")
         colours = self.colour_map.colours(latent, controls)
         if not np.isfinite(colours).all():  # before they are converted, which may hide a NaN
@@ -99,15 +108,21 @@ class BrandBox:
 
 
 def features(latent: Latent) -> F32:
-    """f32 (C + 2, h, w): the code, the guide's mean over each of its places (0 without one), one."""
+    """f32 (C + 2, h / AREA, w / AREA): means over each area of the code and of the guide (0 without); one."""
     code = latent.code[0]
-    height, width = code.shape[1:]
+    height, width = code.shape[1] // AREA, code.shape[2] // AREA
     found = np.ones((len(code) + 2, height, width), np.float32)
-    found[:-2] = code
-    found[-2] = 0.0
-    if latent.guide is not None:
-        cv2.resize(latent.guide[0, 0], (width, height), dst=found[-2], interpolation=cv2.INTER_AREA)
+    planes = [*code, *([] if latent.guide is None else [latent.guide[0, 0]])]
+    for place, plane in enumerate(planes):
+        cv2.resize(plane, (width, height), dst=found[place], interpolation=cv2.INTER_AREA)
+    if latent.guide is None:
+        found[-2] = 0.0
     return found
+
+
+def raised(x: F32, hidden: F32) -> F32:
+    """Features (F, n), and what of them is above zero in each of the `hidden` directions: (F + H, n)."""
+    return np.concatenate([x, np.maximum(hidden.T @ x, 0)], dtype=np.float32)
 
 
 def measured(colours: F32, palette: Array, vivid: float) -> dict[str, float]:
@@ -142,8 +157,9 @@ def arrays_of(box: BrandBox, card: Mapping[str, Any]) -> dict[str, Array]:
     return {
         "version": np.array(VERSION),
         "styles": np.array(json.dumps(box.colour_map.styles)),
+        "hidden": box.colour_map.hidden,
         "weights": box.colour_map.weights,
-        "error": np.array(box.colour_map.error),
+        "errors": np.array(box.colour_map.errors),
         "limits": np.array(json.dumps(asdict(box.limits))),
         "palette": box.palette,
         "card": np.array(json.dumps(dict(card))),
@@ -157,5 +173,6 @@ def policy_of(kept: Mapping[str, Array]) -> BrandBox:
     given = json.loads(str(kept["limits"]))
     (dark, light), (pale, strong) = given["lightness"], given["chroma"]
     limits = Limits((dark, light), (pale, strong), given["off_palette"], given["vivid"], given["vivid_area"])
-    colour_map = ColourMap(tuple(json.loads(str(kept["styles"]))), kept["weights"], float(kept["error"]))
+    styles, errors = tuple(json.loads(str(kept["styles"]))), tuple(float(one) for one in kept["errors"])
+    colour_map = ColourMap(styles, kept["hidden"], kept["weights"], errors)
     return BrandBox(colour_map, limits, kept["palette"])

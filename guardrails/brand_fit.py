@@ -22,6 +22,7 @@ from vivant.guardrails.brand import (
     bins_of,
     features,
     measured,
+    raised,
 )
 from vivant.guardrails.guard_file import write_guard_file
 from vivant.guardrails.pictures import PicturesError, Still, Views
@@ -29,6 +30,11 @@ from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 
 RIDGE: Final = 1e-3
 HELD_OUT: Final = 4  # every fourth picture tells the error
+TURNED: Final = (
+    3  # of so many pictures all but one are in other colours: what is off the palette must be known
+)
+HIDDEN: Final = 64  # random directions
+SPAN: Final = 0.35  # of their lengths: codes are about unit variance
 MARGIN: Final = 1.1  # how much further than approved pictures a limit is
 LEAST_AREA: Final = 0.02
 COMMON: Final = 2e-4  # a colour that less of the approved area has is not of the palette
@@ -73,6 +79,7 @@ def fit_brand(
         "views_painted": len(taken),
         "views_judged": len(shown),
         "colour_error": colour_map.error,
+        "colour_errors": dict(zip(styles, colour_map.errors, strict=True)),
         "palette": "written" if palette else "found",
     }
     return box, card, write_guard_file(out, "brand", student.hash, arrays_of(box, card))
@@ -81,13 +88,14 @@ def fit_brand(
 def cells(
     student: LoadedStudent, approved: Sequence[Still], styles: Sequence[str], each: int, seed: int
 ) -> Iterator[Taken]:
-    """Of `each` views painted in every style: features and the colours that were painted there."""
+    """Of `each` views painted in every style, most of them in other colours than they are: features, and the
+    colours that were painted there."""
     planes = PlaneField(student.size_px, seed) if student.recipes else None
-    for style, latent, controls in latents(student, approved, styles, each * len(styles), seed):
+    for style, latent, controls in latents(student, approved, styles, each * len(styles), seed, turned):
         picture = student.decode(latent, woven(student, planes, latent, controls), controls)
-        height, width = latent.code.shape[2:]
-        small = cv2.resize(picture[..., :3], (width, height), interpolation=cv2.INTER_AREA)
         x = features(latent)
+        size = (x.shape[2], x.shape[1])
+        small = cv2.resize(picture[..., :3], size, interpolation=cv2.INTER_AREA)
         yield style, x.reshape(len(x), -1).copy(), small.reshape(-1, 3).astype(np.float32) / 255
 
 
@@ -109,18 +117,46 @@ def looks(
 
 
 def latents(
-    student: LoadedStudent, approved: Sequence[Still], styles: Sequence[str], count: int, seed: int
+    student: LoadedStudent,
+    approved: Sequence[Still],
+    styles: Sequence[str],
+    count: int,
+    seed: int,
+    change: Callable[[U8, int, np.random.Generator], U8] = lambda frame, turn, rng: frame,
 ) -> Iterator[tuple[str, Latent, Controls]]:
-    """Of `count` views, in the styles in turn; a latent is valid until the next."""
+    """Of `count` views, each changed by its turn within a style, in the styles in turn; a latent is valid
+    until the next."""
     views = Views(approved, approved, student.size_px)
     for index in range(count):
         style = styles[index % len(styles)]
         rng = np.random.default_rng((seed, index))
         worn = {style: 1.0} if style else {}
         controls = Controls(
-            strength=float(rng.uniform(0.1, 0.5)), seed=index, styles=worn, size_px=student.size_px
+            strength=float(rng.uniform(0.0, 1.0)),
+            steps=int(rng.integers(1, 3)),
+            seed=index,
+            styles=worn,
+            size_px=student.size_px,
         )
-        yield style, student.denoise(student.encode(views.view(index, rng)), controls), controls
+        frame = change(views.view(index, rng), index // len(styles), rng)
+        yield style, student.denoise(student.encode(frame), controls), controls
+
+
+def turned(frame: U8, turn: int, rng: np.random.Generator) -> U8:
+    """All but each TURNED-th frame u8 (H, W, 3) in other colours: all hues turned, chroma less or more, and a
+    wandering part of it tinted."""
+    if turn % TURNED == 0:
+        return frame
+    lab = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    angle, gain = rng.uniform(0, 2 * np.pi), np.exp(rng.uniform(np.log(0.6), np.log(2.2)))
+    tint, most = rng.uniform(0, 2 * np.pi), rng.uniform(0, 60)
+    clouds = cv2.GaussianBlur(rng.standard_normal(frame.shape[:2]), (0, 0), min(frame.shape[:2]) / 6)
+    part = most * (clouds > np.quantile(clouds, rng.uniform(0.1, 0.9)))
+    across, along = lab[..., 1].copy(), lab[..., 2].copy()
+    lab[..., 1] = gain * (np.cos(angle) * across - np.sin(angle) * along) + part * np.cos(tint)
+    lab[..., 2] = gain * (np.sin(angle) * across + np.cos(angle) * along) + part * np.sin(tint)
+    changed = np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1)
+    return np.asarray(changed * 255 + 0.5, np.uint8)
 
 
 def woven(student: LoadedStudent, planes: PlaneField | None, latent: Latent, controls: Controls) -> U8 | None:
@@ -131,19 +167,19 @@ def woven(student: LoadedStudent, planes: PlaneField | None, latent: Latent, con
     return planes.update(latent.guide, student.dress(controls))
 
 
-def map_of(styles: Sequence[str], taken: Sequence[Taken]) -> ColourMap:
-    """By ridge regression of each style's cells; the error is of every HELD_OUT-th picture of it."""
+def map_of(styles: Sequence[str], taken: Sequence[Taken], seed: int = 0) -> ColourMap:
+    """By ridge regression of each style's areas; the errors are of every HELD_OUT-th picture of it."""
+    size = len(taken[0][1])
+    hidden = np.asarray(np.random.default_rng(seed).normal(0, SPAN, (size, HIDDEN)), np.float32)
     weights, errors = [], []
     for style in styles:
-        own = [(x, rgb) for name, x, rgb in taken if name == style]
-        kept = [pair for index, pair in enumerate(own) if index % HELD_OUT]
-        away = own[::HELD_OUT]
-        solved = solve(kept)
-        for x, rgb in away:
-            errors.append(np.square(_lab(x.T @ solved) - _lab(rgb)).sum(1).mean())
+        own = [(raised(x, hidden), rgb) for name, x, rgb in taken if name == style]
+        solved = solve([pair for index, pair in enumerate(own) if index % HELD_OUT])
+        apart = [np.square(_lab(x.T @ solved) - _lab(rgb)).sum(1).mean() for x, rgb in own[::HELD_OUT]]
+        errors.append(float(np.sqrt(np.mean(apart))))
         weights.append(solved)
     named = tuple(style for style in styles if style)
-    return ColourMap(named, np.stack(weights).astype(np.float32), float(np.sqrt(np.mean(errors))))
+    return ColourMap(named, hidden, np.stack(weights).astype(np.float32), tuple(errors))
 
 
 def solve(pairs: Sequence[tuple[F32, F32]]) -> F32:

@@ -12,7 +12,7 @@ import pytest
 from vivant.engines.kinds import load_student
 from vivant.engines.student import Student
 from vivant.guardrails.brand import BrandBox, bins_of, measured
-from vivant.guardrails.brand_fit import fit_brand, found_palette, painted_palette
+from vivant.guardrails.brand_fit import fit_brand, found_palette, painted_palette, turned
 from vivant.guardrails.guard import Guard
 from vivant.guardrails.guard_file import GuardFile, write_guard_file
 from vivant.guardrails.pictures import PicturesError, Still
@@ -47,10 +47,13 @@ def judged(student: Student, policy: BrandBox, frame: np.ndarray):  # type: igno
     return policy.judge(latent, STYLE)
 
 
-def test_the_error_of_the_colour_map_is_known_and_small_for_a_student_that_is_linear(fitted) -> None:  # type: ignore[no-untyped-def]
+def test_the_error_of_the_colour_map_is_known_for_each_style_and_mostly_small(fitted) -> None:  # type: ignore[no-untyped-def]
+    """Small beside the hundred and more between two saturated colours."""
     _, box, card, _, _ = fitted
-    assert card["colour_error"] == box.colour_map.error
-    assert 0.0 < box.colour_map.error < 20.0
+    errors = card["colour_errors"]
+    assert tuple(errors) == box.colour_map.styles and tuple(errors.values()) == box.colour_map.errors
+    assert card["colour_error"] == pytest.approx(np.sqrt(np.mean(np.square(list(errors.values())))))
+    assert 0.0 < np.median(list(errors.values())) < 20.0
 
 
 def test_new_pictures_of_the_kind_are_inside(fitted) -> None:  # type: ignore[no-untyped-def]
@@ -74,6 +77,26 @@ def test_off_brand_colours_and_light_are_held(fitted, colour: tuple[int, int, in
     verdict = judged(student, box, frame)
     assert verdict.judgement is Judgement.HOLD, verdict
     assert word in verdict.reason
+
+
+@pytest.mark.parametrize("colour", [(200, 60, 30), (40, 170, 50), (190, 40, 160)])
+def test_a_part_in_a_colour_that_was_never_shown_is_held(fitted, colour: tuple[int, int, int]) -> None:  # type: ignore[no-untyped-def]
+    """A map that was fitted to blues alone would take it for a blue."""
+    student, box, _, _, _ = fitted
+    frame = blue_room(2005)
+    assert judged(student, box, frame).admits
+    frame[40:120, 20:90] = colour
+    verdict = judged(student, box, frame)
+    assert verdict.judgement is Judgement.HOLD, verdict
+
+
+def test_most_pictures_a_map_is_fitted_to_are_in_other_colours_and_as_light() -> None:
+    frame = blue_room(3)
+    rng = np.random.default_rng(2)
+    assert np.array_equal(turned(frame, 0, rng), frame)
+    lab = [cv2.cvtColor(one, cv2.COLOR_RGB2LAB).astype(int) for one in (frame, turned(frame, 1, rng))]
+    assert np.abs(lab[0][..., 1:] - lab[1][..., 1:]).mean() > 8
+    assert np.abs(lab[0][..., 0] - lab[1][..., 0]).mean() < 8
 
 
 def test_a_palette_that_is_written_counts_instead_of_the_one_that_is_found() -> None:
