@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from vivant.guardrails.coherence import Coherence
 from vivant.guardrails.probe_fit import thresholds_of
-from vivant.guardrails.probe_net import LOCAL, ProbeNet, batch, graph_of, layers_of, logits_of
+from vivant.guardrails.probe_net import LOCAL, ProbeNet, batch, brisk, graph_of, layers_of, logits_of
 from vivant.guardrails.spoil import spoiled_code
 from vivant.runtime.frames import Array
 
@@ -64,8 +64,9 @@ def _train(
         code, guide = batch(codes, guides, chosen)
         spoiled = [spoiled_code(one[None], rng) for one in code.numpy()]
         both = torch.cat([code, torch.from_numpy(np.concatenate(spoiled))])
-        logits = net(both, None if guide is None else guide.repeat(2, 1, 1, 1))
-        loss = functional.binary_cross_entropy_with_logits(logits, wanted)
+        with brisk():
+            logits = net(both, None if guide is None else guide.repeat(2, 1, 1, 1))
+        loss = functional.binary_cross_entropy_with_logits(logits.float(), wanted)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()

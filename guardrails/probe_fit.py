@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,10 +25,12 @@ from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 TAIL: Final = 0.05  # of approved views: the worst of them say how the rest of the tail goes on
 DEGENERATE: Final = "degenerate"
 DECOYS: Final = 0.35  # of approved views with a cut-out among the forbidden: a harmless piece pasted in
+WORN: Final = 0.4  # of views with one of the adapters
 NEAREST: Final = 6  # views of a kind, on either side of its threshold, that are kept to be looked at
 THUMB_PX: Final = 160
 Z95: Final = 1.96
 FEWEST_VIEWS: Final = 100
+KEPT_APART: Final = 5  # one of so many parts, where there is no time to cross-validate
 
 Tell = Callable[[str, float], None]
 """Told what is being done and the share of it that is."""
@@ -37,8 +39,8 @@ Tell = Callable[[str, float], None]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`views` of approved pictures and as many of all forbidden kinds together; how often all are gone
-    through; in how many parts they are cross-validated; the share of approved views that may be held; how
-    small cut-outs are shown, as a share of the side."""
+    through; in how many parts they are cross-validated, 1 to keep a fifth apart and fit once; the share of
+    approved views that may be held; how small cut-outs are shown, as a share of the side."""
 
     views: int = 3000
     epochs: int = 8
@@ -87,6 +89,11 @@ class Latents:
     origins: Array
     thumbs: list[U8] = field(default_factory=list)
 
+    def of(self, rows: Array) -> Latents:
+        """Those alone; their values are where they were."""
+        thumbs = [self.thumbs[row] for row in rows]
+        return Latents(self.codes, self.guides, self.labels[rows], self.origins[rows], thumbs)
+
 
 def fit_probe(
     student: LoadedStudent,
@@ -104,33 +111,43 @@ def fit_probe(
         forbidden = {**forbidden, DEGENERATE: grounds_of(approved)}
     if not forbidden:
         raise PicturesError("nothing is forbidden: there is nothing to fit a probe to")
-    kinds = tuple(forbidden)
     with tempfile.TemporaryDirectory(prefix="vivant-guard-") as folder:
         latents = encoded(student, approved, forbidden, plan, Path(folder), tell)
-        logits, net = cross_validated(latents, len(kinds), plan, tell)
-        thresholds = thresholds_of(logits[~latents.labels.any(1)], plan.false_hold_rate)
-        from vivant.guardrails.probe_net import graph_of
+        return fit_latents(student, approved, forbidden, latents, out, plan, tell)
 
-        graph = graph_of(net)
-    ok = ~latents.labels.any(1)
+
+def fit_latents(
+    student: LoadedStudent,
+    approved: Mapping[str, Sequence[Still]],
+    forbidden: Mapping[str, Sequence[Still]],
+    latents: Latents,
+    out: Path,
+    plan: Plan,
+    tell: Tell = lambda what, share: None,
+) -> Fit:
+    """As `fit_probe`, of pictures whose views are encoded already."""
+    from vivant.guardrails.probe_net import graph_of
+
+    kinds = tuple(forbidden)
+    latents, logits, net = cross_validated(latents, len(kinds), plan, tell)
+    thresholds = thresholds_of(logits[~latents.labels.any(1)], plan.false_hold_rate)
     found = Fit(
         kinds,
         thresholds,
-        logits[ok],
+        logits[~latents.labels.any(1)],
         {kind: logits[latents.labels[:, k], k] for k, kind in enumerate(kinds)},
         card_of(student, approved, forbidden, plan, logits, latents.labels, kinds, thresholds),
         tuple(nearest(kinds, thresholds, logits, latents)),
     )
     arrays = {
         "version": np.array(VERSION),
-        "graph": np.frombuffer(graph, np.uint8),
+        "graph": np.frombuffer(graph_of(net), np.uint8),
         "kinds": np.array(json.dumps(kinds)),
         "thresholds": thresholds,
         "guided": np.array(latents.guides is not None),
         "card": np.array(json.dumps(found.card)),
     }
-    sha256 = write_guard_file(out, "probe", student.hash, arrays)
-    return Fit(kinds, thresholds, found.approved, found.forbidden, found.card, found.near, sha256)
+    return replace(found, sha256=write_guard_file(out, "probe", student.hash, arrays))
 
 
 def encoded(
@@ -199,9 +216,9 @@ def grounds_of(approved: Mapping[str, Sequence[Still]]) -> list[Still]:
 
 
 def shown(student: LoadedStudent, pixels: U8, rng: np.random.Generator) -> Latent:
-    """The finished latent of a picture in a style, a mixture and a strength by chance; valid until the
-    next."""
-    styles = tuple(student.card.styles)
+    """The finished latent of a picture as a show may make it: in a style, a mixture, with an adapter or
+    without, at any strength, in one step or two, by chance; valid until the next."""
+    styles, adapters = tuple(student.card.styles), tuple(student.adapters)
     weights: dict[str, float] = {}
     if styles:
         alone = rng.uniform() < 0.7
@@ -209,35 +226,43 @@ def shown(student: LoadedStudent, pixels: U8, rng: np.random.Generator) -> Laten
             np.eye(len(styles))[rng.integers(len(styles))] if alone else rng.dirichlet([0.4] * len(styles))
         )
         weights = dict(zip(styles, map(float, shares), strict=True))
+    worn = bool(adapters) and rng.uniform() < WORN
     controls = Controls(
-        strength=float(rng.uniform(0.05, 0.6)),
+        strength=float(rng.uniform(0.0, 1.0)),
+        steps=int(rng.integers(1, 3)),
         seed=int(rng.integers(9999)),
         styles=weights,
+        adapters={str(rng.choice(adapters)): float(rng.uniform(0.3, 1.0))} if worn else {},
         size_px=student.size_px,
     )
     return student.denoise(student.encode(pixels), controls)
 
 
-def cross_validated(latents: Latents, kinds: int, plan: Plan, tell: Tell) -> tuple[F32, Any]:
-    """Logits (N, K) of every view by a network that saw none of its picture, and the network fitted to
-    all."""
+def cross_validated(latents: Latents, kinds: int, plan: Plan, tell: Tell) -> tuple[Latents, F32, Any]:
+    """Views, their logits (N, K) by a network that saw nothing of their pictures, and the network to judge
+    with: all views and one fitted to all, or, for one fold, the views kept apart and the one that was not
+    shown them."""
     import torch
 
     from vivant.guardrails.probe_net import ProbeNet, logits_of, train
 
-    fold_of = np.random.default_rng(plan.seed).integers(plan.folds, size=int(latents.origins.max()) + 1)
+    alone = plan.folds == 1
+    parts = KEPT_APART if alone else plan.folds
+    fold_of = np.random.default_rng(plan.seed).integers(parts, size=int(latents.origins.max()) + 1)
     part = fold_of[latents.origins]
     logits = np.zeros((len(latents.codes), kinds), np.float32)
-    for fold in range(plan.folds + 1):
+    turns = 1 if alone else plan.folds + 1
+    for fold in range(turns):
         torch.manual_seed(plan.seed)
         net = ProbeNet(latents.codes.shape[1], latents.guides is not None, kinds)
         mine, rest = np.flatnonzero(part != fold), np.flatnonzero(part == fold)
-        told = partial(tell, f"fitting, part {fold + 1} of {plan.folds + 1}")
+        told = partial(tell, f"fitting, part {fold + 1} of {turns}")
         given = latents.codes, latents.guides
         train(net, *given, latents.labels, mine, plan.epochs, plan.seed + fold, told)
         if len(rest):
             logits[rest] = logits_of(net, *given, rest)
-    return logits, net
+    judged = np.flatnonzero(part == 0) if alone else np.arange(len(logits))
+    return latents.of(judged), logits[judged], net
 
 
 def thresholds_of(approved: F32, false_hold_rate: float) -> F32:

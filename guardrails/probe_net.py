@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, cast
 
 import numpy as np
@@ -18,22 +19,26 @@ from torch.nn import functional
 from vivant.runtime.frames import F32, Array
 
 FINE: Final = 4  # values of the guide to a value of the code
+HALF: Final = 2  # of them are looked at together by the first layer, where there is one for the guide
 BATCH: Final = 64
 FLOOR: Final = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """Channels of the first layer; channels and stride of each block; the blocks that are pooled."""
+    """Channels of a layer that looks at the guide alone, 0 where the guide joins the code as it is; of one
+    that mixes both at each place, 0 for none; channels and stride of each block; which blocks are pooled."""
 
+    look: int
     stem: int
     blocks: tuple[tuple[int, int], ...]
     pooled: tuple[int, ...]
 
 
-PROBE: Final = Build(24, ((32, 2), (32, 1), (48, 2), (48, 1), (64, 2), (64, 1)), (3, 5))
-LOCAL: Final = Build(24, ((32, 2), (32, 1), (32, 1)), (2,))
-"""Sees no more than seven by seven places of twice the code's size at once: grain, not things."""
+PROBE: Final = Build(24, 0, ((32, 2), (32, 1), (48, 2), (48, 1), (64, 2), (64, 1)), (1, 3, 5))
+"""Letters are strokes of two or three values of the guide: they are looked for before it is brought down."""
+LOCAL: Final = Build(0, 24, ((32, 2), (32, 1), (32, 1)), (2,))
+"""Sees no more than a few places of the code at once: grain, not things."""
 
 
 class ProbeNet(nn.Module):
@@ -41,31 +46,46 @@ class ProbeNet(nn.Module):
 
     def __init__(self, channels: int, guided: bool, kinds: int, build: Build = PROBE) -> None:
         super().__init__()
-        self.guided, self.build = guided, build
-        widths = [
-            channels + (FINE * FINE if guided else 0),
-            build.stem,
-            *(width for width, _ in build.blocks),
-        ]
-        strides = [1, *(stride for _, stride in build.blocks)]
+        self.channels, self.guided, self.build = channels, guided, build
+        self.looks = guided and build.look > 0
+        given = channels + (build.look if self.looks else FINE * FINE if guided else 0)
+        stem = [(build.stem, 1)] if build.stem else []
+        widths = [given, *(width for width, _ in (*stem, *build.blocks))]
+        shapes = [(a, b, 3) for a, b in pairwise(widths)]
+        if build.stem:
+            shapes[0] = (given, build.stem, 1)
+        strides = [stride for _, stride in (*stem, *build.blocks)]
+        if self.looks:
+            shapes, strides = [(HALF * HALF, build.look, 3), *shapes], [FINE // HALF, *strides]
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(a, b, 3 if index else 1, stride, 1 if index else 0, bias=False)
-            for index, (a, b, stride) in enumerate(zip(widths, widths[1:], strides, strict=False))
+            nn.Conv2d(a, b, side, stride, side // 2, bias=False)
+            for (a, b, side), stride in zip(shapes, strides, strict=True)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b, _ in shapes)
         self.head = nn.Linear(2 * sum(build.blocks[index][0] for index in build.pooled), kinds)
 
     def layers(self) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-        """Each convolution with its norm, in their order."""
+        """Each convolution with its norm, in their order; the guide's own before those of both."""
         pairs = zip(self.convolutions, self.norms, strict=True)
         return [(cast(nn.Conv2d, convolution), cast(nn.BatchNorm2d, norm)) for convolution, norm in pairs]
 
+    def pooled(self, index: int) -> bool:
+        """Whether what layer `index` gives is pooled."""
+        return index - int(self.looks) - int(self.build.stem > 0) in self.build.pooled
+
     def forward(self, code: Tensor, guide: Tensor | None) -> Tensor:
-        x = code if guide is None else torch.cat([code, functional.pixel_unshuffle(guide, FINE) * 2 - 1], 1)
+        layers = list(enumerate(self.layers()))
+        x = code
+        if guide is not None and self.looks:
+            (_, (convolution, norm)), *layers = layers
+            seen = norm(convolution(functional.pixel_unshuffle(guide * 2 - 1, HALF)))
+            x = torch.cat([code, functional.relu(seen)], 1)
+        elif guide is not None:
+            x = torch.cat([code, functional.pixel_unshuffle(guide, FINE) * 2 - 1], 1)
         pooled = []
-        for index, (convolution, norm) in enumerate(self.layers()):
+        for index, (convolution, norm) in layers:
             x = functional.relu(norm(convolution(x)))
-            if index - 1 in self.build.pooled:
+            if self.pooled(index):
                 pooled += [x.amax((2, 3)), x.mean((2, 3))]
         found: Tensor = self.head(torch.cat(pooled, 1))
         return found
@@ -93,10 +113,10 @@ def train(
         order = rng.permutation(rows)
         for start in range(0, len(order) - BATCH + 1, BATCH):
             chosen = np.sort(order[start : start + BATCH])
-            logits = net(*batch(codes, guides, chosen))
-            loss = functional.binary_cross_entropy_with_logits(
-                logits, torch.from_numpy(labels[chosen].astype(np.float32))
-            )
+            with brisk():
+                logits = net(*batch(codes, guides, chosen))
+            wanted = torch.from_numpy(labels[chosen].astype(np.float32))
+            loss = functional.binary_cross_entropy_with_logits(logits.float(), wanted)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -104,6 +124,11 @@ def train(
             done += 1
             tell(done / steps)
     net.eval()
+
+
+def brisk() -> torch.autocast:
+    """In bf16, which processors that have it are twice as fast in; what is judged with is float."""
+    return torch.autocast("cpu", torch.bfloat16)
 
 
 @torch.no_grad()
@@ -115,7 +140,7 @@ def logits_of(net: ProbeNet, codes: Array, guides: Array | None, rows: Array) ->
 
 def batch(codes: Array, guides: Array | None, chosen: Array) -> tuple[Tensor, Tensor | None]:
     """The chosen latents as f32."""
-    code = torch.from_numpy(codes[chosen].astype(np.float32))
+    code = torch.from_numpy(codes[chosen].astype(np.float32)).contiguous(memory_format=torch.channels_last)
     return code, None if guides is None else torch.from_numpy(guides[chosen].astype(np.float32))
 
 
@@ -138,21 +163,22 @@ def graph_of(net: ProbeNet) -> bytes:
     from onnx import TensorProto, helper
 
     made = Graph()
-    channels = net.layers()[0][0].in_channels - (FINE * FINE if net.guided else 0)
-    inputs = [helper.make_tensor_value_info("code", TensorProto.FLOAT, [1, channels, "h", "w"])]
+    inputs = [helper.make_tensor_value_info("code", TensorProto.FLOAT, [1, net.channels, "h", "w"])]
+    layers = list(enumerate(layers_of(net)[:-1]))
     x = "code"
     if net.guided:
         inputs.append(helper.make_tensor_value_info("guide", TensorProto.FLOAT, [1, 1, "4h", "4w"]))
-        blocks = made.add("SpaceToDepth", ["guide"], blocksize=FINE)
+        blocks = made.add("SpaceToDepth", ["guide"], blocksize=HALF if net.looks else FINE)
         twice = made.add("Mul", [blocks, made.keep(np.float32(2))])
-        x = made.add("Concat", ["code", made.add("Sub", [twice, made.keep(np.float32(1))])], axis=1)
+        seen = made.add("Sub", [twice, made.keep(np.float32(1))])
+        if net.looks:
+            (_, layer), *layers = layers
+            seen = made.layer(seen, *layer)
+        x = made.add("Concat", ["code", seen], axis=1)
     pooled = []
-    for index, (weight, bias, stride) in enumerate(layers_of(net)[:-1]):
-        kept = [made.keep(weight), made.keep(bias)]
-        pad = weight.shape[2] // 2
-        x = made.add("Conv", [x, *kept], pads=[pad] * 4, strides=[stride] * 2)
-        x = made.add("Relu", [x])
-        if index - 1 in net.build.pooled:
+    for index, layer in layers:
+        x = made.layer(x, *layer)
+        if net.pooled(index):
             pooled += [made.add("GlobalMaxPool", [x]), made.add("GlobalAveragePool", [x])]
     flat = made.add("Flatten", [made.add("Concat", pooled, axis=1)])
     weight, bias, _ = layers_of(net)[-1]
@@ -179,6 +205,13 @@ class Graph:
         out = f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [out], **attributes))
         return out
+
+    def layer(self, x: str, weight: F32, bias: F32, stride: int) -> str:
+        """A convolution that keeps the size but for its stride, and what of it is above zero."""
+        kept = [x, self.keep(weight), self.keep(bias)]
+        return self.add(
+            "Relu", [self.add("Conv", kept, pads=[weight.shape[2] // 2] * 4, strides=[stride] * 2)]
+        )
 
     def keep(self, values: Array | np.float32) -> str:
         """A weight's name."""
