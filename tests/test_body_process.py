@@ -288,7 +288,9 @@ def test_pose_only_lets_no_pixel_of_the_camera_go_on(paint: str) -> None:
     watch, writer, out = Watch(body, lanes), LaneWriter(lanes.seen), LaneWriter(shown.pictures)
     stopwatch = Stopwatch(CLOCK, shown.pulse)
     numbers = {PAINT: paint, OUTSIDE: "room", EDGE: 0.0, "/vivant/motion/smooth": 0.5}
-    controls = Controls(size_px=(128, 128), styles={"mosaic": 1.0}, want_source=True, numbers=numbers)
+    controls = Controls(
+        size_px=(128, 128), styles={"mosaic": 1.0}, want_source=True, want_held=True, numbers=numbers
+    )
     rough = np.random.default_rng(6).integers(-6, 7, (240, 320, 3))
     marked = np.clip(np.array(MARK) + rough, 0, 255).astype(np.uint8)
     made: Picture | None = None
