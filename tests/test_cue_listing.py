@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from vivant.runtime.cues.listing import Aim, read_cues
 from vivant.runtime.frames import VivantError
-from vivant.runtime.scene import Scene, change_scene, load_scene
+from vivant.runtime.midi.mapping import map_problems, read_map
+from vivant.runtime.scene import Scene, change_scene, load_scene, shipped, tree_of
 
 
 def load(folder: Path, text: str) -> Scene:
@@ -147,3 +148,13 @@ def test_no_table_gives_anything_but_cues_and_problems(tables: object) -> None:
     cues, found = read_cues(tables)
     assert all(isinstance(line, str) for line in found)
     assert found or len(cues) == len(tables)  # type: ignore[arg-type]
+
+
+def test_the_set_that_ships_has_a_pad_for_its_cues_and_none_for_what_is_not_there() -> None:
+    scene = load_scene(shipped()["vj"])
+    found, tree = read_map(Path(scene.midi.map)), tree_of(scene)
+    assert list(map_problems(found, tree)) == []
+    pads = {one.address for one in found.controls}
+    assert len(scene.cues) >= 8
+    assert {f"/vivant/cue/{cue.name}/go" for cue in scene.cues[:8]} <= pads
+    assert {"/vivant/cues/go", "/vivant/cues/back", "/vivant/tempo/tap"} <= pads
