@@ -1,4 +1,4 @@
-"""What the critic takes back leaves the screen: in the present loop, with pictures put into its lane by hand."""
+"""What the critic takes back leaves the screen: in the present loop, with pictures put into its lane."""
 
 from __future__ import annotations
 
