@@ -109,7 +109,8 @@ class Path:
         watch: Watch | None = None,
     ) -> None:
         self.size_px = size_px
-        self.condition = Condition(size_px, watch)
+        self.condition, self._watch = Condition(size_px, watch), watch
+        self._refused_before = 0 if watch is None else watch.refused
         self.student = load_student(
             choice.student,
             choice.backend,
@@ -145,6 +146,8 @@ class Path:
         """The student's totals, and how many frames ran by which policy where a GPU could do better."""
         without_graph = 0 if self.whole is None else self.whole.without_graph
         own = {"part_by_part": self._part_by_part, "without_graph": without_graph}
+        if self._watch is not None:
+            own["answers_refused"] = self._watch.refused - self._refused_before
         return {**self.student.counts, **own}
 
     def _warm_up(self, first: Controls) -> None:

@@ -15,7 +15,7 @@ MASK_PX: Final = 192  # a side; edges are softer than that anyway
 POSE_POINTS: Final = 33  # the topology of BlazePose (Bazarevsky et al. 2020)
 HAND_POINTS: Final = 21
 NOSE: Final = 0
-SHOULDERS, ELBOWS, WRISTS, HIPS = (11, 12), (13, 14), (15, 16), (23, 24)  # the person's own left, right
+SHOULDERS, WRISTS, HIPS = (11, 12), (15, 16), (23, 24)  # the person's own left, right
 MOST_BODIES: Final = 8
 MOST_BYTES: Final = MASK_PX * MASK_PX + MOST_BODIES * (POSE_POINTS + 2 * HAND_POINTS) * 12 + 4096
 
