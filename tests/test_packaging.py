@@ -10,7 +10,14 @@ from pathlib import Path
 from conftest import ROOT
 
 CODE = ("runtime", "engines", "guardrails", "distill", "cli", "tools", "shaders", "scenes")
-DATA = ("shaders/*.vert", "shaders/*.frag", "scenes/*.toml", "engines/students/*/*", "engines/adapters/*")
+DATA = (
+    "shaders/*.vert",
+    "shaders/*.frag",
+    "scenes/*.toml",
+    "scenes/maps/*.toml",
+    "engines/students/*/*",
+    "engines/adapters/*",
+)
 
 
 def test_the_wheel_is_whole(tmp_path: Path) -> None:
