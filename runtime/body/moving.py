@@ -13,6 +13,7 @@ FORGOTTEN_S: Final = 60.0  # who stands still for so long becomes a part of the 
 FAR_OFF: Final = 24.0  # squared deviations from the room that count
 EVERYTHING: Final = 0.6  # of the picture changed at once: somebody switched a lamp, or cut to another film
 RELEARN: Final = 0.3
+PIECES_PX: Final = (9, 25)  # somebody's legs, coat and head that are apart by less are one: people are tall
 PERSON: Final = 200  # of the subtractor's levels: 255 is a person, 127 their shadow
 
 
@@ -28,7 +29,7 @@ class Moving:
             history=round(FORGOTTEN_S * rate_hz), varThreshold=FAR_OFF, detectShadows=True
         )
         self._fine = np.ones((3, 3), np.uint8)
-        self._wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+        self._wide = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, PIECES_PX)
 
     def track(self, pixels: U8, captured_ns: int) -> Bodies:
         """Who is in the frame u8 (H, W, 3)."""
