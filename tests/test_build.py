@@ -177,7 +177,7 @@ def test_everything_that_is_wrong_is_told_at_once(order, tmp_path):
         machine=Machine(1, 0, "ampere_plus"),
         extras=Extras(controlnet=tmp_path / "net", image_prompt=tmp_path / "image.bin"),
     )
-    with pytest.raises(BuildError, match="onnxruntime in half: 8 problems") as refusal:
+    with pytest.raises(BuildError, match="onnxruntime in half: 9 problems") as refusal:
         preflight(wrong, ["--calibration FILM: there is no such film"])
     for words in (
         "FILM",
@@ -188,6 +188,7 @@ def test_everything_that_is_wrong_is_told_at_once(order, tmp_path):
         "--controlnet",
         "pickle",
         "--image and --image-encoder not given",
+        "tiny is a student: --controlnet",
     ):
         assert words in str(refusal.value)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from vivant.engines import registry
 from vivant.engines.builder.errors import all_at_once
 from vivant.engines.builder.install import refuse_taken, students_folder
-from vivant.engines.builder.order import Order
+from vivant.engines.builder.order import Extras, Order
 from vivant.engines.builder.work import buildable
 from vivant.engines.card import CARD, Card, data_file, read_graph
 from vivant.engines.contract import EngineError, GraphSource
@@ -43,6 +43,7 @@ def preflight(order: Order, before: Sequence[str] = ()) -> None:
         _device,
         _sizes,
         _source,
+        _of_a_model,
         _image_prompt,
         _slots,
         _name,
@@ -132,6 +133,15 @@ def _source(order: Order) -> Iterator[str]:
     ):
         if file is not None and (file.suffix != ".safetensors" or not file.is_file()):
             yield f"{option} {file}: no safetensors file. A pickle is never opened"
+
+
+def _of_a_model(order: Order) -> Iterator[str]:
+    """A student is built already of what is made into it."""
+    if not order.is_model and order.extras != Extras():
+        yield (
+            f"{order.source.name} is a student: --controlnet, --control, --image-prompt, --vae, --fused, "
+            "--negative and --attention-only are for a model's folder. Build the model"
+        )
 
 
 def _image_prompt(order: Order) -> Iterator[str]:
