@@ -26,7 +26,7 @@ ALLOWED = {
         *("distill", "engines", "guardrails"),
         *("runtime.senses", "runtime.condition", "runtime.rest", "runtime.still"),
     },
-    "tools": {"tools", "runtime", "engines", "guardrails"},
+    "tools": {"tools", "runtime", "engines", "guardrails", "cli.app"},
     "shaders": set(),
     "scenes": set(),
 }
