@@ -222,7 +222,10 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         from vivant.runtime.sheet import contact_sheet
 
         columns = [(source, shown) for _, source, shown in moments.taken]
-        contact_sheet(columns, wishes.sheet, seconds=[at_s for at_s, _, _ in moments.taken])
+        if columns:
+            contact_sheet(columns, wishes.sheet, seconds=[at_s for at_s, _, _ in moments.taken])
+        else:
+            LOG.warning("no picture was shown: %s is not written", wishes.sheet)
     if wishes.report is not None:
         write_json(report, wishes.report)
     return report
