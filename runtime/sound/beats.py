@@ -23,13 +23,14 @@ from vivant.runtime.sound.spectrum import FRAMES_A_SECOND
 F64 = NDArray[np.float64]
 SLOWEST_BPM, FASTEST_BPM = 55.0, 205.0
 BEGIN_FRAMES: Final = 3  # a beat begins for so long
-ELSEWHERE: Final = 0.125  # how much a silent frame says for "no beat begins here"
+ELSEWHERE: Final = 0.15  # how much a silent frame says for "no beat begins here"
 TEMPO_STIFFNESS: Final = 100.0  # exp(-stiffness |ratio - 1|): how unlikely a change of tempo is
 NEAR: Final = 0.06  # periods that differ by less are the same tempo
+FORGET: Final = 1e-4  # share of the belief that each frame gives back to all tempos alike
 FLOOR: Final = 0.02  # no frame says "certainly no beat": music leaves beats out
 CHANCE: Final = 0.06  # share of frames that begin a beat, for who knows of no beat: three in half a second
 EVIDENCE_FRAMES: Final = 3 * FRAMES_A_SECOND
-DOUBT, CERTAINTY = 0.016, 0.030  # log evidence a frame: what random strokes come to, and what music does
+DOUBT, CERTAINTY = 0.012, 0.022  # log evidence a frame: what random strokes come to, and what music does
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Beats:
         self._begins = place < BEGIN_FRAMES
         self._turn = np.exp(2j * np.pi * place / own)
         self._change = _changes(self._periods)
-        self._belief: F64 = np.repeat(1.0 / self._periods, self._periods) / len(self._periods)
+        self._unknown: F64 = np.repeat(1.0 / self._periods, self._periods) / len(self._periods)
+        self._belief = self._unknown
         self._evidence = 0.0
 
     def step(self, flux: float) -> Pulse:
@@ -66,6 +68,7 @@ class Beats:
         belief[1:] = before[:-1]
         belief[self._first] = before[self._last] @ self._change
         heard = min(max(flux, FLOOR), 1.0 - FLOOR)
+        belief += FORGET * self._unknown
         begins, elsewhere = heard, (1.0 - heard) * ELSEWHERE
         belief *= np.where(self._begins, begins, elsewhere)
         foretold = float(belief.sum())

@@ -88,7 +88,8 @@ class Hearing:
         if silent:
             shares = np.zeros_like(shares)
         followed = self._followers.step(shares, manner.attack_s, manner.release_s)
-        self._peak = max(float(shares[0]), self._peak * (1.0 - 1.0 / (PEAK_RELEASE_S * FRAMES_A_SECOND)))
+        falling = self._peak * (1.0 - 1.0 / (PEAK_RELEASE_S * FRAMES_A_SECOND))
+        self._peak = max(float(shares[0]), float(followed[0]), falling)
         flux = self._flux.of(magnitudes * self._levels.gain)
         struck_ns = ended_ns - round(DELAY_S * 1e9)
         strength = self._onsets.of(flux)
