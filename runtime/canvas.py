@@ -126,6 +126,16 @@ class Canvas:
         if guarded:
             self.flash = FlashGuard(context, self._passes)
 
+    def forget(self) -> None:
+        """Nothing is left of the pictures so far: no crossfade, trail or transition brings them back."""
+        self.settle()
+        for texture in (self._newest, self._previous):
+            if texture is not None:
+                texture.release()
+        self._newest = self._previous = self._last = None
+        if self._effects is not None:
+            self._effects.forget()
+
     def change(self, effects: Effects | None) -> None:
         """Other effects from the next draw on, with a transition where they have one; the old ones stay their
         owner's to close."""

@@ -63,6 +63,8 @@ class Criticism:
         self.tally = Tally()
         self.found: Callable[[U8, Finding, int], None] | None = None
         """Told of each forbidden picture, what was found, and when; it must not wait."""
+        self.took_back = False
+        """Whether what `judged` gave last comes in the place of what is on the screen."""
         self._count = 0
         self._asked: tuple[U8, int] | None = None  # the picture, and when it came
         self._late = False
@@ -82,6 +84,7 @@ class Criticism:
     def judged(self, picture: Picture | None, now_ns: int) -> Picture | None:
         """What the lane brought, or nothing: the same where the critic holds nothing against it; else without
         pixels, as a HOLD; or what comes in the place of what is on the screen."""
+        self.took_back = False
         self._hear(now_ns)
         if picture is None:
             self._look_at_standing(now_ns)
@@ -90,7 +93,7 @@ class Criticism:
             if picture.verdict.admits:
                 self._offer(picture, now_ns)
         if self._take_back and self._newest is not None:
-            self._take_back = False
+            self._take_back, self.took_back = False, True
             return self._replacement(self._newest, now_ns)
         if picture is None or not picture.verdict.admits:
             return picture

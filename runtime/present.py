@@ -242,6 +242,8 @@ class Present:
             return None
         if self._with.critic is not None:
             picture = self._with.critic.judged(picture, self._clock.now_ns())
+            if self._with.critic.took_back:
+                self._canvas.forget()
         if picture is None:
             return None
         self.meters.took(picture)

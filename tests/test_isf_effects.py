@@ -164,6 +164,13 @@ def test_parameters_reach_the_shader_at_the_next_draw(shows: Any) -> None:
     assert near(show.arrive(picture()), np.broadcast_to((127.5, 63.75, 76.5), (PX, PX, 3)))
 
 
+def test_what_drives_a_parameter_drives_the_effect(shows: Any) -> None:
+    show = shows({"grey": {"file": named("input_float")}})
+    show.arrive(picture())
+    show.tree.over = {"/vivant/effect/grey/level": 0.5}
+    assert near(show.arrive(picture()), np.broadcast_to((127.5, 0, 0), (PX, PX, 3)))
+
+
 def test_an_event_lasts_one_drawn_frame(shows: Any) -> None:
     show = shows({"hit": {"file": named("input_event")}}, guarded=False)
     assert show.arrive(picture()).max() == 0
@@ -208,6 +215,23 @@ def test_a_panic_leaves_nothing_in_the_buffers_that_could_come_back(shows: Any) 
     assert show.draw(black).max() > 40, "it holds what was there"
     assert show.draw(black, blank=True).max() == 0
     assert show.arrive(black).max() == 0
+
+
+def test_a_picture_that_is_taken_back_is_in_no_trail_crossfade_or_transition(shows: Any) -> None:
+    black = np.zeros((PX, PX, 4), np.uint8)
+    black[..., 3] = 255
+    show = shows({"trail": {"file": named("persistent_trail")}}, {"fade": {"file": named("transition_fade")}})
+    show.set("effect/trail/keep", 0.0)
+    show.arrive(picture())
+    show.set("effect/trail/keep", 1.0)
+    show.set("style/choose", "ink")
+    assert show.draw(picture()).max() > 40
+    show.canvas.forget()
+    show.step()
+    show.canvas.show(black)
+    for fade in (0.2, 1.0):
+        show.canvas.draw(show.target, (PX, PX), Look(), fade=fade, time_s=show.now_ns / 1e9)
+        assert show.canvas.read()[..., :3].max() == 0
 
 
 @pytest.mark.parametrize("at", ["picture", "screen"])
