@@ -167,7 +167,7 @@ class Criticism:
         tally.recent.add((now_ns - came_ns) / 1e6)
         if self._since_ns is not None:
             tally.unseen_ms = max(tally.unseen_ms, (now_ns - self._since_ns) / 1e6)
-            self._since_ns = None if self._reason else came_ns
+            self._since_ns = None if self._reason or self._standing is None else came_ns
 
     def _pass(self, pixels: U8, now_ns: int) -> None:
         first, self._passed = self._passed is None, pixels
@@ -183,7 +183,7 @@ class Criticism:
         if not self._reason or self._reason == NOT_YET:
             self.tally.holds += 1
             LOG.warning("the critic holds: %s", reason)
-            self._take_back = self._since_ns is not None
+            self._take_back = not self._reason
         self._reason, self._score = reason, score
         self._since_ns = self._standing = None
 

@@ -158,6 +158,21 @@ def test_a_picture_that_stands_is_looked_at_though_it_is_not_the_nth() -> None:
     assert len(room.hand.asked) == asked + 1, "it is looked at once"
 
 
+def test_a_picture_that_stood_and_passed_is_not_counted_as_unseen() -> None:
+    room = Room(every=100)
+    room.begins()
+    room.comes()
+    room.waits(0.4)
+    room.hand.says(GOOD)
+    room.waits(0.1)
+    room.waits(20.0)
+    assert room.comes() is not None
+    room.waits(0.4)
+    room.hand.says(GOOD)
+    room.waits(0.1)
+    assert 400 <= room.critic.counts()["longest_unseen_ms"] < 700
+
+
 def test_an_error_holds_and_is_counted() -> None:
     room = Room(every=1)
     room.begins()
