@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from vivant.guardrails.critic import Finding
-from vivant.runtime.criticism import Word
+from vivant.runtime.critic_process import Word
 from vivant.runtime.frames import EMPTY, U8, Judgement, Picture, Value, Verdict
 from vivant.runtime.meters import Histogram, Window
 

@@ -24,7 +24,7 @@ from vivant.runtime.body.process import BodyTracking
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.changing import Changes, programme_of
 from vivant.runtime.critic import Criticism
-from vivant.runtime.criticism import CriticProcess
+from vivant.runtime.critic_process import CriticProcess
 from vivant.runtime.cues.preview import Visits
 from vivant.runtime.doors import Door, Doors
 from vivant.runtime.exchange import make_lanes
@@ -160,7 +160,7 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             witness = Witness(audit, hello.facts, scene.guard.audit_pictures)
             tree.heard, tree.denied = witness.heard, witness.refused
             hooks.append(witness.fired)
-        room = Room(surface, tree, doors, beats, ear, witness, hooks)
+        room = Room(surface, tree, doors, beats, ear, witness, hooks, wishes.locked is not None)
         parts = parts_of(scene, room)
         open_parts.callback(parts.close)
         process.hears[Unspoken] = Refusals(tree, doors.tell).hear

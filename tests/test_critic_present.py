@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_criticism import BAD, GOOD, Hand
+from test_critic_process import BAD, GOOD, Hand
 from test_present import GREEN, RED, Stage, stage  # noqa: F401  # a fixture
 
 from vivant.runtime.critic import Criticism

@@ -15,7 +15,7 @@ from tiny_classifier import LABELS, write_classifier
 
 from vivant.guardrails.critic import Finding, Plan
 from vivant.runtime.critic import CALM_S, Criticism
-from vivant.runtime.criticism import CriticProcess, Word
+from vivant.runtime.critic_process import CriticProcess, Word
 from vivant.runtime.frames import U8, Judgement, ManualClock, MonotonicClock, Picture, Verdict, VivantError
 from vivant.runtime.scene import load_scene
 
