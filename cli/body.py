@@ -16,13 +16,15 @@ MOMENTS: Final = 8
 
 
 @app.command("trackers")
-def list_trackers() -> None:
+def list_trackers(
+    tasks: Annotated[str, typer.Option(metavar="FOLDER", help="Where your .task files are")] = "",
+) -> None:
     """Show the trackers, which of them this machine has, and how to get the others."""
     from vivant.runtime.body.registry import KINDS
-    from vivant.runtime.body.section import Body
 
+    body = asked("auto", tasks, "mask,pose,hands")
     for name, kind in KINDS.items():
-        lacks = kind.lacks(Body.model_validate({}))
+        lacks = kind.lacks(body)
         typer.echo(f"{'no' if lacks else 'yes':4} {name:10} {kind.meaning}" + (f": {lacks}" if lacks else ""))
 
 

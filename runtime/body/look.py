@@ -61,7 +61,9 @@ class Look:
     def run(self, told: Callable[[float], None]) -> list[Moment]:
         """Look, and give moments evenly spread over the time; `told` hears the share of it that is over."""
         clock = MonotonicClock()
-        tracker, reading = open_tracker(self._choice.name, self._body), Reading(self._body.smoothing)
+        with quiet():
+            tracker = open_tracker(self._choice.name, self._body)
+        reading = Reading(self._body.smoothing)
         sense = open_sense(self._sense_choice.spec, clock)
         found: list[Moment] = []
         try:
