@@ -32,6 +32,7 @@ class Room:
     ear: SoundSource | None = None
     witness: Witness | None = None
     hooks: Sequence[Hook] = ()
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def effects_of(scene: Scene, room: Room) -> Effects | None:
         return None
     context = room.surface.context
     software = is_software(context.info["GL_RENDERER"])
-    return Effects(context, scene, room.tree, software=software, tell=room.doors.tell)
+    watched = not room.locked  # what a lock holds does not change during the show either
+    return Effects(context, scene, room.tree, software=software, tell=room.doors.tell, watched=watched)
 
 
 def cues_of(scene: Scene, room: Room) -> Cues | None:

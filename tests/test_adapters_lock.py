@@ -144,6 +144,31 @@ def test_what_the_lock_does_not_know_is_refused_when_named_and_left_out_when_in_
         checked(tide)
 
 
+def test_shaders_are_locked_with_all_that_they_read(tide: Path, registry: Registry) -> None:
+    shaders = Path(__file__).parent / "isf"
+    for name in ("imported_size.fs", "corners.png", "vertex_v1.fs", "vertex_v1.vs"):
+        (tide.parent / name).write_bytes((shaders / name).read_bytes())
+    named = ("glow", "bloom"), ("own", "imported_size.fs"), ("over", "vertex_v1.fs")
+    effects = "".join(f'[effects.{name}]\nfile = "{file}"\n' for name, file in named)
+    tide.write_text(tide.read_text() + effects + '[transitions.clouds]\nfile = "dissolve"\n')
+    names = set(files_of(load_scene(tide), tide))
+    assert {"shipped-isf/bloom.fs", "shipped-isf/dissolve.fs", "imported_size.fs", "corners.png"} <= names
+    assert {"vertex_v1.fs", "vertex_v1.vs"} <= names
+    lock(tide, registry)
+    checked(tide)
+    before = (tide.parent / "vertex_v1.vs").read_bytes()
+    (tide.parent / "vertex_v1.vs").write_bytes(before + b"\n")
+    with pytest.raises(VivantError, match=r"vertex_v1\.vs"):
+        checked(tide)
+    found = read_lock(tide)
+    assert found is not None
+    assert restore(tide, found, registry) == ["vertex_v1.vs"]
+    assert (tide.parent / "vertex_v1.vs").read_bytes() == before
+    tide.write_text(tide.read_text() + '[effects.more]\nfile = "kaleidoscope"\n')
+    with pytest.raises(VivantError, match=r"shipped-isf/kaleidoscope\.fs: is new"):
+        checked(tide)
+
+
 def test_another_student_than_the_locked_one_is_refused(tide: Path, registry: Registry) -> None:
     lock(tide, registry)
     found = check_files(tide)

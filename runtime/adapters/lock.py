@@ -1,8 +1,8 @@
 """A scene's lock: the hash of every file that its picture is made by, and the lock before it.
 
 NAME.lock beside the scene; what it names is kept in the registry, so that the lock before can be gone back
-to. Files of the student are named student/FILE, adapters that come with vivant shipped/FILE, others by their
-path from the scene's folder.
+to. Files of the student are named student/FILE, adapters that come with vivant shipped/FILE, shaders that do
+shipped-isf/FILE, others by their path from the scene's folder.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from vivant.engines.student import find
 from vivant.runtime.adapters.found import worn_by
 from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.frames import VivantError
+from vivant.runtime.isf.section import SHIPPED as SHADERS
+from vivant.runtime.isf.section import files_behind
 from vivant.runtime.problems import report
 from vivant.runtime.scene import Scene
 
 VERSION: Final = 1
 STUDENT: Final = "student/"
 WITH_VIVANT: Final = "shipped/"
+SHADER: Final = "shipped-isf/"
 SHOWN: Final = 12  # characters of a hash
 
 
@@ -76,7 +79,7 @@ def files_of(scene: Scene, scene_file: Path) -> dict[str, Path]:
         found[STUDENT + file.file] = folder / file.file
         if file.data is not None:
             found[STUDENT + file.file + ".data"] = data_file(folder / file.file)
-    beside = [*(one.path for one in worn.values()), *scene.guard.paths]
+    beside = [*(one.path for one in worn.values()), *scene.guard.paths, *files_behind(scene)]
     found |= {_name(path, scene_file): path for path in beside}
     return dict(sorted(found.items()))
 
@@ -119,7 +122,7 @@ def check_known(lock: Lock, scene: Scene, scene_file: Path) -> None:
     refuse: whoever wears them leaves out what is not locked. Raises VivantError."""
     if scene.student != lock.student:
         _refuse([f"student: {scene.student} is asked for, and {lock.student} is locked"], scene_file)
-    files = [*map(Path, scene.adapters), *scene.guard.paths]
+    files = [*map(Path, scene.adapters), *scene.guard.paths, *files_behind(scene)]
     named = {_name(one, scene_file) for one in files if not one.is_dir()}
     required = {name for name in files_of(scene, scene_file) if name.startswith((STUDENT, WITH_VIVANT))}
     new = sorted((required | named) - lock.files.keys())
@@ -202,6 +205,8 @@ def _trouble(name: str, digest: str, path: Path) -> str:
 def _name(path: Path, scene_file: Path) -> str:
     if path.parent == SHIPPED:
         return WITH_VIVANT + path.name
+    if path.parent == SHADERS:
+        return SHADER + path.name
     folder = scene_file.resolve().parent
     path = path.absolute()
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
@@ -212,6 +217,8 @@ def _where(name: str, student: str, scene_file: Path) -> Path:
         return find(student) / name.removeprefix(STUDENT)
     if name.startswith(WITH_VIVANT):
         return SHIPPED / name.removeprefix(WITH_VIVANT)
+    if name.startswith(SHADER):
+        return SHADERS / name.removeprefix(SHADER)
     return scene_file.resolve().parent / name
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import moderngl
 
@@ -16,7 +16,7 @@ from vivant.runtime.isf.crossing import Crossing
 from vivant.runtime.isf.header import IsfError, Shader, read_shader
 from vivant.runtime.isf.hearing import Hearing
 from vivant.runtime.isf.inputs import MIX
-from vivant.runtime.isf.section import EFFECT, GO, TRANSITION, EffectOf, TransitionOf
+from vivant.runtime.isf.section import EFFECT, GO, TRANSITION, EffectOf, IsfScene, TransitionOf
 from vivant.runtime.isf.slot import Slot
 from vivant.runtime.isf.watch import Watch
 from vivant.runtime.placing import Size
@@ -30,30 +30,22 @@ Tell = Callable[[str, Sequence[Value]], None]
 Running = tuple[Slot, float, dict[str, Any]]  # with its mix and its uniforms
 
 
-class Sections(Protocol):
-    """The part of a scene that is read here."""
-
-    @property
-    def effects(self) -> Mapping[str, EffectOf]: ...
-
-    @property
-    def transitions(self) -> Mapping[str, TransitionOf]: ...
-
-
 class Effects:
     """Everything ISF of one show. Only the context's thread may use it; nothing raises once it is made."""
 
     def __init__(
         self,
         context: moderngl.Context,
-        scene: Sections,
+        scene: IsfScene,
         tree: Tree,
         *,
         software: bool = False,
         tell: Tell | None = None,
+        watched: bool = True,
         wall: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """Compile them all. Raises IsfError naming file and line when one cannot be drawn here."""
+        """Compile them all; their files are looked at for changes while they are `watched`. Raises IsfError
+        naming file and line when one cannot be drawn here."""
         self._card, self._tree, self._tell, self._wall = Card(context), tree, tell, wall
         self._hearing = Hearing(self._card)
         self._rest_ns = SLOW_NS if software else 0
@@ -66,7 +58,8 @@ class Effects:
         if problems:
             raise IsfError("\n".join(problems))
         self._watch = Watch({below: slot.shader.path for below, slot in self._slots.items()})
-        self._watch.start()
+        if watched:
+            self._watch.start()
         self._now_ns = 0
         self._drawn_ns = 0
         self._fired: set[str] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -39,6 +39,19 @@ def unlike_its_addresses(name: str) -> str:
 
 
 TransitionName = Annotated[EffectName, AfterValidator(unlike_its_addresses)]
+
+
+class IsfScene(Protocol):
+    """The part of a scene that is about ISF."""
+
+    @property
+    def input(self) -> str: ...
+
+    @property
+    def effects(self) -> Mapping[str, EffectOf]: ...
+
+    @property
+    def transitions(self) -> Mapping[str, TransitionOf]: ...
 
 
 class EffectOf(BaseModel):
@@ -97,6 +110,16 @@ def files_in(
     if looks_at.startswith(INPUT):
         named.append(looks_at.removeprefix(INPUT))
     return [Path(file) for file in dict.fromkeys(named)]
+
+
+def files_behind(scene: IsfScene) -> list[Path]:
+    """Every file that ISF brings to a scene: shaders, the .vs beside them, the pictures that they read."""
+    images = [one.images for one in scene.effects.values()] + [o.images for o in scene.transitions.values()]
+    found = [Path(file) for each in images for file in each.values()]
+    for path in files_in(scene.effects, scene.transitions, scene.input):
+        beside = path.with_suffix(".vs")
+        found += [path, *([beside] if beside.is_file() else []), *read_shader(path).header.images.values()]
+    return list(dict.fromkeys(found))
 
 
 def folder_of(info: ValidationInfo) -> Path:
