@@ -73,7 +73,8 @@ class DeviceGuard:
         self._coherence = coherence
         layers = coherence.layers if coherence else ()
         self._layers = [
-            (*(torch.from_numpy(x).to(device) for x in (w, b)), stride) for w, b, stride in layers
+            (torch.from_numpy(weight).to(device), torch.from_numpy(bias).to(device), stride)
+            for weight, bias, stride in layers
         ]
         self._before = [torch.full_like(one, torch.nan) for one in (self.code, self.guide) if one is not None]
         self._anchor = [torch.zeros_like(one) for one in self._before]  # the last that passed as it was

@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -43,16 +44,15 @@ Run = Callable[[], object]
 
 
 def network() -> Any:  # a UNet of diffusers, which has no types
-    from diffusers import UNet2DConditionModel
-
+    diffusers: Any = import_module("diffusers")
     torch.manual_seed(1)
-    return UNet2DConditionModel(**(SD_TURBO | SHAPE)).eval().requires_grad_(False)
+    return diffusers.UNet2DConditionModel(**(SD_TURBO | SHAPE)).eval().requires_grad_(False)
 
 
-def inputs_of(model: Denoise, layout: Layout | None, side: int, seed: int) -> dict[str, torch.Tensor]:
+def inputs_of(layout: Layout | None, side: int, seed: int) -> dict[str, torch.Tensor]:
     """What the graph takes, every slot worn."""
     torch.manual_seed(seed)
-    width = model.unet.config.cross_attention_dim  # type: ignore[union-attr]  # of diffusers
+    width = int(SD_TURBO["cross_attention_dim"])
     given = {
         "code": torch.randn(1, 4, side, side),
         "sigma": torch.full((1, 1), 2.0),
@@ -71,7 +71,7 @@ def write_graphs(
     model = Denoise(network(), sigmas_of(SD_NOISE), Wiring(), layout)
     name = "plain" if layout is None else "slots"
     found = {"float": folder / f"{name}.float.onnx"}
-    given = [inputs_of(model, layout, side, seed) for seed in range(SAMPLES)]
+    given = [inputs_of(layout, side, seed) for seed in range(SAMPLES)]
     write_graph(model, given[0], ("denoised",), found["float"])
     arrays = [{key: value.numpy() for key, value in one.items()} for one in given]
     if int8:
@@ -123,8 +123,7 @@ def in_turn(runs: Sequence[Run], count: int) -> list[float]:
 def share_of_macs(layout: Layout, side: int) -> float:
     """Of the layers' multiply-accumulates, what the slots add."""
     with torch.device("meta"):
-        unet = network()
-        width = unet.config.cross_attention_dim
+        unet, width = network(), int(SD_TURBO["cross_attention_dim"])
         given = torch.zeros(1, 4, side, side), torch.zeros(1), torch.zeros(1, TOKENS, width)
         return cost(unet, layout.sites, layout.slots * layout.rank, lambda: unet(*given)).share
 
