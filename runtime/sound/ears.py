@@ -17,7 +17,7 @@ from vivant.runtime.sound.section import DEFAULT, FILE, Sound
 FILE_RATE_HZ: Final = 44_100
 FILE_BLOCK: Final = 441  # samples: a hundredth of a second
 MOST_CHANNELS: Final = 8  # of a device; more are only asked for when one of them is named
-GONE_S: Final = 1.0  # a device that says nothing for so long is gone
+GONE_S: Final = 2.0  # a device that says nothing for so long is gone
 WAITING_BLOCKS: Final = 200  # two seconds; what an analysis that was held up cannot catch up with is dropped
 BEHIND_S: Final = 0.5  # a file that fell back further begins a new time line
 INSTALL: Final = "Run: pip install 'vivant[sound]'"
