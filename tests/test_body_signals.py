@@ -271,10 +271,13 @@ def test_signals_are_finite_whatever_is_seen_and_whenever(frames: list[tuple[int
 
 def test_what_was_seen_survives_the_lane() -> None:
     hands = np.random.default_rng(3).random((2, HAND_POINTS, 2), np.float32)
-    bodies = Bodies(mask_of((1, 2, 30, 40)), standing()[None], hands, ("left", "right"))
-    there = unpack([bytearray(part.tobytes()) for part in pack(Seen(bodies, 7, 99, 1.5, 3.25))])
+    mask = mask_of((1, 2, 30, 40))
+    bodies = Bodies(mask, standing()[None], hands, ("left", "right"))
+    shapes = silhouettes(mask)
+    there = unpack([bytearray(part.tobytes()) for part in pack(Seen(bodies, 7, 99, 1.5, 3.25, shapes))])
+    assert there.shapes == shapes
     assert (there.serial, there.captured_ns, there.aspect, there.took_ms) == (7, 99, 1.5, 3.25)
-    assert there.bodies.mask is not None and (there.bodies.mask == bodies.mask).all()
+    assert there.bodies.mask is not None and (there.bodies.mask == mask).all()
     assert (there.bodies.poses == bodies.poses).all() and (there.bodies.hands == hands).all()
     assert there.bodies.sides == ("left", "right")
     nothing = unpack([bytearray(part.tobytes()) for part in pack(Seen(Bodies(), 1, 2))])

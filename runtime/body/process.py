@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from vivant.runtime.body.counting import silhouettes
 from vivant.runtime.body.quiet import quiet
 from vivant.runtime.body.registry import KINDS, Tracker, choose, open_tracker
 from vivant.runtime.body.section import Body
@@ -196,6 +197,7 @@ class Tracked:
         began_ns = time.perf_counter_ns()
         try:
             bodies = self._tracker.track(pixels, meta["captured_ns"])
+            shapes = None if bodies.mask is None else silhouettes(bodies.mask)
             self._in_a_row = 0
         except Exception:  # the outer edge: one frame that a model cannot take is nobody
             self._errors += 1
@@ -204,11 +206,11 @@ class Tracked:
                 LOG.exception("a frame could not be tracked")
             if self._in_a_row >= ERRORS_IN_A_ROW:
                 raise
-            bodies = Bodies()
+            bodies, shapes = Bodies(), None
         took_ms = (time.perf_counter_ns() - began_ns) / 1e6
         self._took_ms.append(took_ms)
         aspect = pixels.shape[1] / pixels.shape[0]
-        return Seen(bodies, meta["serial"], meta["captured_ns"], aspect, took_ms)
+        return Seen(bodies, meta["serial"], meta["captured_ns"], aspect, took_ms, shapes)
 
 
 def write_frame(lane: LaneWriter, pixels: U8, serial: int, captured_ns: int) -> None:

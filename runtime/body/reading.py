@@ -117,9 +117,9 @@ class Reading:
             return
         step_s = 0.0 if self._heard_ns is None else min(1.0, (at_ns - self._heard_ns) / 1e9)
         self._heard_ns, self._aspect = at_ns, seen.aspect
-        shapes = NOBODY if seen.bodies.mask is None else silhouettes(seen.bodies.mask)
+        shapes = shapes_of(seen)
         pose = self._nearest(seen.bodies)
-        self._counted.append(max(shapes.people, len(seen.bodies.poses), pose is not None))
+        self._counted.append(max(shapes.people, len(seen.bodies.poses)))
         if pose is not None or shapes.people:
             self._found_ns = at_ns
             self._follow(pose, shapes, seen)
@@ -214,6 +214,13 @@ class Reading:
             target = min(1.0, moving + 0.4 * any(self._gestures.found.values()))
         time_s = ATTACK_S if target > self._interaction else RELEASE_S
         self._interaction += (target - self._interaction) * (1.0 - math.exp(-step_s / time_s))
+
+
+def shapes_of(seen: Seen) -> Silhouettes:
+    """Of the mask, as the tracker took them; taken now where it did not."""
+    if seen.shapes is not None:
+        return seen.shapes
+    return NOBODY if seen.bodies.mask is None else silhouettes(seen.bodies.mask)
 
 
 def sureness(pose: F32) -> float:

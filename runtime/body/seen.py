@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final, Literal
 
 import numpy as np
 
+from vivant.runtime.body.counting import Silhouettes
 from vivant.runtime.frames import F32, U8
 
 MASK_PX: Final = 192  # a side; edges are softer than that anyway
@@ -39,13 +40,14 @@ class Bodies:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Bodies with the frame that they were found in: its serial, when it was captured, its width by its
-    height, and how long tracking took."""
+    height, and how long tracking took. `shapes` of the mask, where somebody has taken them already."""
 
     bodies: Bodies
     serial: int
     captured_ns: int
     aspect: float = 1.0
     took_ms: float = 0.0
+    shapes: Silhouettes | None = None
 
 
 def pack(seen: Seen) -> list[U8]:
@@ -58,6 +60,7 @@ def pack(seen: Seen) -> list[U8]:
         "aspect": seen.aspect,
         "took_ms": seen.took_ms,
         "sides": bodies.sides[: len(hands)],
+        "shapes": None if seen.shapes is None else asdict(seen.shapes),
     }
     mask = np.empty(0, np.uint8) if bodies.mask is None else bodies.mask.reshape(-1)
     return [
@@ -81,7 +84,8 @@ def unpack(parts: Sequence[bytearray]) -> Seen:
     poses = np.frombuffer(parts[2], np.float32).reshape(-1, POSE_POINTS, 3)
     hands = np.frombuffer(parts[3], np.float32).reshape(-1, HAND_POINTS, 2)
     bodies = Bodies(mask, poses, hands, tuple(meta.pop("sides")))
-    return Seen(bodies, **meta)
+    shapes = meta.pop("shapes")
+    return Seen(bodies, **meta, shapes=None if shapes is None else Silhouettes(**shapes))
 
 
 def as_mask(pixels: U8) -> U8:
