@@ -308,3 +308,17 @@ def test_whatever_is_pressed_a_cue_of_the_list_stands_and_gets_its_values_in_the
     show.at(now_s)
     assert show.at(now_s + 4) == "b"
     assert show.values(GRAIN, "style/ink", "style/oil") == [0.5, 1.0, 0.0]
+
+
+def test_a_cue_of_the_look_alone_need_not_wait_as_long_as_one_that_is_painted(tmp_path: Path) -> None:
+    text = '[[cues]]\nname = "a"\non = "beat"\nfade_s = 0\nset.look.grain = 1\n'
+    for more, stands in (("", "a"), ("seed = 5\n", "start")):
+        show = Show(tmp_path, text + more, beats=True)
+        show.lead = Lead(drawn_ns=16_000_000, painted_ns=300_000_000)
+        show.at(0.3)
+        show.press("cues/go")
+        assert [show.at(0.3), show.at(0.45), show.at(0.5), show.at(1.0)] == ["start", "start", stands, "a"]
+        show.press("cues/back")
+        show.at(1.1)
+        show.press("cues/back")
+        assert show.at(3.0) == "a"  # the first back was called off before its beat

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,7 +54,8 @@ class Went:
 @dataclass(slots=True)
 class Called:
     """A cue that was called and has not gone yet: it goes at `due_ns`, or on a beat. `timing` is the number
-    of the cue whose times count. `painted` once the student's share of it is on its way."""
+    of the cue whose times count. `paints` where it has a share of the student's, `painted` once that is on
+    its way."""
 
     number: int
     timing: int
@@ -62,6 +63,7 @@ class Called:
     due_ns: int
     on: Quantum | None = None
     beat: int | None = None
+    paints: bool = True
     painted: bool = False
 
 
@@ -193,16 +195,16 @@ class Cues:
         wait_s = cue.wait_s if timing is None else 0.0
         called = Called(number, self._numbers[cue.name], source, now_ns + round(wait_s * 1e9))
         if cue.on is not None:
-            called.on, called.beat = cue.on, self._beat(cue.on, called.due_ns)
+            called.on, called.paints = cue.on, any(self._elsewhere(number, False))
+            lead_ns = self._lead.painted_ns if called.paints else self._lead.drawn_ns
+            called.beat = self._beat(cue.on, called.due_ns, lead_ns)
             self._no_beat += called.beat is None
         self._called = called
         if called.beat is not None or called.due_ns > now_ns:
             self._stand(now_ns)
 
-    def _beat(self, quantum: Quantum, from_ns: int) -> int | None:
-        """The first beat from then on that what is sent by then can be seen on; None where no beat is
-        known."""
-        lead_ns = self._lead.painted_ns
+    def _beat(self, quantum: Quantum, from_ns: int, lead_ns: int) -> int | None:
+        """The first beat on which can be seen what is sent from then on; None where no beat is known."""
         at_ns = None if self.tempo is None else self.tempo.due(quantum, from_ns, lead_ns)
         if self.tempo is None or at_ns is None:
             return None
@@ -237,7 +239,7 @@ class Cues:
                 self._send(called, called.due_ns, None)
                 self._arrive(called, called.due_ns, now_ns)
             return
-        if not called.painted:
+        if called.paints and not called.painted:
             start_ns = self._reached(called.beat, now_ns, self._lead.painted_ns, refresh_ns)
             if start_ns is None:
                 return
@@ -261,19 +263,23 @@ class Cues:
     def _send(self, called: Called, start_ns: int, drawn: bool | None) -> None:
         """Send what the cue has elsewhere on its way; `drawn` None is all of it."""
         cue, aims, longest_s = self.list[called.timing], self._aims[called.timing], 0.0
-        state = self._states[called.number]
-        for address in sorted(state, key=lambda one: one != CHOOSE):
-            value = state[address]
-            elsewhere = address == PROMPT or self._tree.goal(address) != value
-            if not elsewhere or drawn not in (None, address.startswith(DRAWN)):
-                continue
-            aim = aims.get(address)
+        for address in self._elsewhere(called.number, drawn):
+            aim, value = aims.get(address), self._states[called.number][address]
             fade_s = cue.fade_s if aim is None or aim.fade_s is None else aim.fade_s
             curve = cue.curve if aim is None or aim.curve is None else aim.curve
             self._tree.set(address, (value,), start_ns, SOURCE, fade_s, curve)
             longest_s = max(longest_s, fade_s)
         begun_ns, ends_ns = self._fade_ns if drawn else (start_ns, start_ns)
         self._fade_ns = (begun_ns, max(ends_ns, start_ns + round(longest_s * 1e9)))
+
+    def _elsewhere(self, number: int, drawn: bool | None) -> Iterator[str]:
+        """The addresses of what a cue has elsewhere than it is, or is going; what chooses a medium first."""
+        state = self._states[number]
+        for address in sorted(state, key=lambda one: one != CHOOSE):
+            if drawn in (None, address.startswith(DRAWN)) and (
+                address == PROMPT or self._tree.goal(address) != state[address]
+            ):
+                yield address
 
     def _arrive(self, called: Called, start_ns: int, now_ns: int) -> None:
         """It went: it stands from now on, and what follows it is waited for."""
