@@ -43,10 +43,7 @@ DRESSED: Final = 0.4  # of latents with anything on that wear an adapter
 LINES: Final = 2600  # further frames that say where the lines lie
 FIRST_LINE: Final = 2_000_000  # their seeds: none was fitted to
 LINE_PX: Final = 384  # they are painted at this size, and shown at all
-LINE_RATES: Final = (
-    1e-3,
-    2e-4,
-)  # of latents in every medium, by their tails, that coherence and envelope hold
+LINE_RATE: Final = 2e-4  # of latents in every medium that each of both policies may hold, by its tail
 
 Tell = Callable[[str, float], None]
 """Told what is being done and the share of it that is."""
@@ -151,10 +148,8 @@ def set_lines(
             far.append((float(policy.logits(latent)[0]), envelope.distance2(latent)))
             tell("setting the lines", (index + 1) / frames)
     logits, distances2 = np.hsplit(np.array(far, np.float32), 2)
-    logit, distance2 = (
-        float(thresholds_of(of, rate)[0]) for of, rate in zip((logits, distances2), LINE_RATES, strict=True)
-    )
-    found = replace(found, threshold=max(logit, found.threshold), false_hold_rate=LINE_RATES[0])
+    logit, distance2 = (float(thresholds_of(of, LINE_RATE)[0]) for of in (logits, distances2))
+    found = replace(found, threshold=max(logit, found.threshold), false_hold_rate=LINE_RATE)
     fitted = replace(fitted, threshold=max(distance2, fitted.threshold))
     write_atomically(guard, write(fitted, arrays_of(found)))
 

@@ -19,7 +19,8 @@ from vivant.runtime.frames import F32, Array, Controls, Judgement, Latent, Verdi
 
 VERSION: Final = 2  # 1 was linear, and of single values
 AREA: Final = 2  # values on a side of what is judged as one colour: strokes are smaller than that
-BINS: Final = 16  # a side of the plane of colours: a* and b* from -REACH to REACH
+BINS: Final = 24  # a side of the plane of colours: a* and b* from -REACH to REACH
+WORN: Final = 0.1  # share of a style from which on its colours belong to a mixture
 REACH: Final = 110.0
 GREY: Final = 8.0  # chroma in CIELAB below which a colour belongs to every palette
 
@@ -53,13 +54,16 @@ class ColourMap:
         """Over all styles."""
         return float(np.sqrt(np.mean(np.square(self.errors))))
 
+    def shares(self, controls: Controls) -> F32:
+        """Of each style, f32 (S,), in the mixture that is asked for; of the first where none is."""
+        shares = np.array([max(controls.styles.get(style, 0.0), 0.0) for style in self.styles], np.float32)
+        total = float(shares.sum())
+        return shares / total if total > 0.0 else np.eye(max(len(self.styles), 1), dtype=np.float32)[0]
+
     def colours(self, latent: Latent, controls: Controls) -> F32:
         """sRGB f32 (h / AREA, w / AREA, 3) in [0, 1] of a well-formed latent, in the mixture of styles that
         is asked for."""
-        shares = np.array([max(controls.styles.get(style, 0.0), 0.0) for style in self.styles], np.float32)
-        total = float(shares.sum())
-        shares = shares / total if total > 0.0 else np.eye(max(len(self.styles), 1), dtype=np.float32)[0]
-        weights = np.einsum("s,sfc->fc", shares, self.weights)
+        weights = np.einsum("s,sfc->fc", self.shares(controls), self.weights)
         seen = features(latent)
         found = raised(seen.reshape(len(seen), -1), self.hidden).T @ weights
         return np.asarray(np.clip(found, 0.0, 1.0), np.float32).reshape(*seen.shape[1:], 3)
@@ -72,10 +76,12 @@ class BrandBox:
     softens = True
 
     def __init__(self, colour_map: ColourMap, limits: Limits, palette: Array) -> None:
-        """`palette` bool (BINS, BINS) over a* and b*. Raises ValueError when they are not sound."""
+        """`palette` bool (S, BINS, BINS) over a* and b*, of each style. Raises ValueError when they are not
+        sound."""
         self.colour_map, self.limits, self.palette = colour_map, limits, palette.astype(bool)
         hidden, weights = colour_map.hidden, colour_map.weights
-        if palette.shape != (BINS, BINS) or not (np.isfinite(weights).all() and np.isfinite(hidden).all()):
+        planes = (max(len(colour_map.styles), 1), BINS, BINS)
+        if palette.shape != planes or not (np.isfinite(weights).all() and np.isfinite(hidden).all()):
             raise ValueError("its palette or its colour map is not sound")
         if weights.shape != (max(len(colour_map.styles), 1), sum(hidden.shape), 3):
             raise ValueError("its colour map is for other styles than it names, or not of one piece")
@@ -89,7 +95,8 @@ class BrandBox:
         colours = self.colour_map.colours(latent, controls)
         if not np.isfinite(colours).all():  # before they are converted, which may hide a NaN
             return Verdict(Judgement.HOLD, 0.0, "colours that are no numbers")
-        excess, what = self.excess(measured(colours, self.palette, self.limits.vivid))
+        palette = self.palette[self.colour_map.shares(controls) >= WORN].any(0)
+        excess, what = self.excess(measured(colours, palette, self.limits.vivid))
         if excess <= 1.0:  # false for a NaN
             return Verdict(Judgement.PASS, float(0.5**excess), "inside the brand box")
         return Verdict(Judgement.HOLD, float(0.5**excess), what)

@@ -33,6 +33,7 @@ HELD_OUT: Final = 4  # every fourth picture tells the error
 TURNED: Final = (
     3  # of so many pictures all but one are in other colours: what is off the palette must be known
 )
+LOOKS: Final = 150  # of each style at the least, that its palette and the limits are found from
 HIDDEN: Final = 64  # random directions
 SPAN: Final = 0.35  # of their lengths: codes are about unit variance
 MARGIN: Final = 1.1  # how much further than approved pictures a limit is
@@ -70,9 +71,11 @@ def fit_brand(
         taken.append(one)
         tell("painting the pictures", (index + 1) / (each * len(styles)))
     colour_map = map_of(styles, taken)
-    shown = looks(student, approved, styles, colour_map, max(len(approved), len(taken)), seed, tell)
-    plane = painted_palette(palette, reach) if palette else found_palette(shown)
-    box = BrandBox(colour_map, limits or limits_of(shown, plane), plane)
+    shown = looks(student, approved, styles, colour_map, looks_for(approved, styles), seed, tell)
+    own = [shown[index :: len(styles)] for index in range(len(styles))]
+    planes = [painted_palette(palette, reach) if palette else found_palette(colours) for colours in own]
+    found = [planes[index % len(styles)] for index in range(len(shown))]
+    box = BrandBox(colour_map, limits or limits_of(shown, found), np.stack(planes))
     card = {
         "student": {"name": student.card.name, "hash": student.hash, "precision": student.precision},
         "pictures": len(approved),
@@ -97,6 +100,11 @@ def cells(
         size = (x.shape[2], x.shape[1])
         small = cv2.resize(picture[..., :3], size, interpolation=cv2.INTER_AREA)
         yield style, x.reshape(len(x), -1).copy(), small.reshape(-1, 3).astype(np.float32) / 255
+
+
+def looks_for(approved: Sequence[Still], styles: Sequence[str]) -> int:
+    """How many pictures are looked at: all, and enough of each style."""
+    return max(len(approved), LOOKS * len(styles))
 
 
 def looks(
@@ -211,11 +219,11 @@ def painted_palette(palette: Sequence[tuple[int, int, int]], reach: float) -> Ar
     return np.asarray(apart <= reach + REACH / BINS, bool)
 
 
-def limits_of(shown: Sequence[F32], palette: Array) -> Limits:
-    """As far as approved pictures go, and MARGIN further."""
+def limits_of(shown: Sequence[F32], palettes: Sequence[Array]) -> Limits:
+    """As far as approved pictures go, each with its palette, and MARGIN further."""
     chromas = [np.hypot(*_lab(rgb.reshape(-1, 3))[:, 1:].T) for rgb in shown]
     vivid = max(float(np.quantile(np.concatenate(chromas), 0.99)), GREY)
-    found = [measured(rgb, palette, vivid) for rgb in shown]
+    found = [measured(rgb, palette, vivid) for rgb, palette in zip(shown, palettes, strict=True)]
 
     def span(name: str) -> tuple[float, float]:
         values = [one[name] for one in found]

@@ -1,5 +1,5 @@
-"""The policy that asks whether an encoder can have made a latent: its grain, and whether code and guide are
-of one picture.
+"""The policy that asks whether an encoder can have made a latent: its grain, and how code and guide go
+together, place by place.
 
 A small network that comes with the student, in the same file as its envelope. It was fitted to latents of
 the student against the same latents spoiled (vivant.guardrails.spoil); it sees a few places at once, no

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,12 +50,12 @@ class Steps:
     most: float
 
 
-def show(out: Path, name: str, seconds: float, scene: str, given: str, share: float) -> Path:
+def show(out: Path, name: str, seconds: float, share: float, more: Sequence[str]) -> Path:
     """Record a show; its latents are spoiled with this probability."""
     film, log = out / f"{name}.mp4", out / f"{name}.jsonl"
     log.unlink(missing_ok=True)
     words = [
-        "run", scene, "--input", given, "--headless", "--seconds", str(seconds), "--record", str(film),
+        "run", *more, "--headless", "--seconds", str(seconds), "--record", str(film),
         "--report", str(out / f"{name}.json"), "--osc", "off", "--set", "style/cycle_s=0",
     ]  # fmt: skip
     variables = {**os.environ, "VIVANT_TRIAL_SPOIL": str(share), "VIVANT_TRIAL_LOG": str(log)}
@@ -129,11 +129,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("out/spoiled"))
     parser.add_argument("--scene", default="scenes/mirror.toml")
     parser.add_argument("--input", default="performer")
+    parser.add_argument("--student", default="house")
     parser.add_argument("--share", type=float, default=0.05)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    more = (given.scene, "--input", given.input, "--student", given.student)
     films = {
-        name: read(show(given.out, name, given.seconds, given.scene, given.input, share))
+        name: read(show(given.out, name, given.seconds, share, more))
         for name, share in (("usual", 0.0), ("again", 0.0), ("spoiled", given.share))
     }
     found = {**judgements(given.out / "spoiled.jsonl"), **compared(films)}
