@@ -86,8 +86,9 @@ def run(
     start_ns = began_ns()
     from vivant.engines.machine import use_device
     from vivant.runtime.adapters.lock import check_files, check_known
+    from vivant.runtime.making import Wishes
     from vivant.runtime.scene import change_scene, find_scene, load_scene
-    from vivant.runtime.show import Wishes, run_show
+    from vivant.runtime.show import run_show
     from vivant.runtime.sound.section import named_input
 
     changes = {

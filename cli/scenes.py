@@ -117,7 +117,8 @@ def visited(scene: Scene, places: Sequence[Place], settle_s: float, name: str) -
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from vivant.runtime.cues.preview import Visits
-    from vivant.runtime.show import Wishes, run_show
+    from vivant.runtime.making import Wishes
+    from vivant.runtime.show import run_show
 
     began_ns = time.perf_counter_ns()
     logging.getLogger("vivant").setLevel(logging.WARNING)  # a bar is enough
