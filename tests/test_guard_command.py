@@ -1,12 +1,16 @@
-"""`vivant guard flash` as a person uses it: its words, its files and its exit codes."""
+"""`vivant guard` as a person uses it: its words, its files and its exit codes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import pytest
+import typer
 from conftest import Start
 from flash_films import GREY, WHITE, even, strobe, write_film
+
+from vivant.cli.guarding import shares_of
 
 
 def test_a_calm_film_passes_and_its_timeline_lies_beside_it(start: Start, tmp_path: Path) -> None:
@@ -37,3 +41,18 @@ def test_what_cannot_be_read_is_one_message_and_exit_code_two(start: Start, tmp_
     assert said == ""
     assert problems.startswith("Cannot read absent.mp4")
     assert "Traceback" not in problems
+
+
+def test_smallest_sizes_are_of_all_kinds_or_of_one() -> None:
+    assert shares_of([], ("text",)) == (0.12, {})
+    assert shares_of(["0.2", "text=0.35"], ("symbol", "text")) == (0.2, {"text": 0.35})
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("much", "no share"), ("text=", "no share"), ("0.01", "from 0.05"), ("0.95", "below 0.9"),
+     ("nan", "from 0.05"), ("face=0.3", "no forbidden kind 'face', only text")],
+)  # fmt: skip
+def test_a_smallest_size_that_is_none_is_one_clear_error(word: str, said: str) -> None:
+    with pytest.raises(typer.BadParameter, match=said):
+        shares_of([word], ("text",))

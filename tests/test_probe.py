@@ -273,3 +273,40 @@ def test_thresholds_are_met_on_new_numbers_of_the_same_tail() -> None:
     low, high = interval(0, 3000)
     assert low == pytest.approx(0.0, abs=1e-12)
     assert high == pytest.approx(0.00128, abs=2e-4)
+
+
+@pytest.mark.torch
+def test_one_fold_fits_once_and_judges_by_the_pictures_kept_apart() -> None:
+    pytest.importorskip("torch")
+    from vivant.guardrails.probe_fit import Latents, Plan, cross_validated
+
+    rng, told = RNG(1), list[str]()
+    origins = np.repeat(np.arange(75), 2)
+    codes, guides = rng.standard_normal((150, 4, 8, 8)), rng.random((150, 1, 32, 32))
+    labels = (np.arange(150) % 3 == 0)[:, None]
+    thumbs = [np.full((1, 1, 3), index, np.uint8) for index in range(150)]
+    latents = Latents(codes.astype(np.float16), guides.astype(np.float16), labels, origins, thumbs)
+    judged, logits, net = cross_validated(
+        latents, 1, Plan(folds=1, epochs=1), lambda what, share: told.append(what)
+    )
+    assert set(told) == {"fitting, part 1 of 1"}
+    assert 10 <= len(logits) == len(judged.labels) == len(judged.thumbs) < 75
+    assert len(set(judged.origins)) == len(logits) / 2, "both views of a picture are on one side"
+    rows = [int(thumb[0, 0, 0]) for thumb in judged.thumbs]
+    assert np.array_equal(judged.labels, labels[rows]) and np.array_equal(judged.origins, origins[rows])
+    assert not net.training
+
+
+def test_each_kind_is_shown_from_its_own_smallest_size_upward() -> None:
+    from vivant.guardrails.probe_fit import Plan, views
+
+    pixels, alpha = disc()
+    approved = {"approved": [Still("grey", np.full((96, 96, 3), 128, np.uint8))]}
+    forbidden = {name: [Still(name, pixels, alpha)] for name in ("small", "large")}
+    plan = Plan(views=120, smallest_of={"large": 0.5}, degenerate=False)
+    least = [1.0, 1.0]
+    for seen, kind, _ in views((96, 96), approved, forbidden, plan):
+        if kind >= 0:
+            red = (seen[..., 0].astype(int) - seen[..., 1]) > 60
+            least[kind] = min(least[kind], float(np.sqrt(red.mean())))
+    assert least[0] < 0.2 < 0.35 < least[1]
