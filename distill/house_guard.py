@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,9 +96,18 @@ def looked_at(
             which = int(rng.integers(len(students)))
             student, size = students[which], SIZES_PX[which]
             drawn = index < structures
-            frame = training_structure(sources, rng, size) if drawn else plain[which][index - structures]
+            frame = _drawn(sources, rng, size) if drawn else plain[which][index - structures]
             for latent in _finished(student, frame, done, rng):
                 yield size, latent, (done + 1) / len(order)
+
+
+def _drawn(sources: Sources, rng: np.random.Generator, size: int) -> U8:
+    """A structure. A few draws place a person wholly outside of the picture, and those cannot be painted: the
+    next one is taken."""
+    for _ in range(10):
+        with suppress(ValueError):
+            return training_structure(sources, rng, size)
+    raise FitError("ten structures in a row cannot be painted: the sources are not what they should be")
 
 
 def _finished(student: LoadedStudent, frame: U8, turn: int, rng: np.random.Generator) -> Iterator[Latent]:
