@@ -46,6 +46,7 @@ OPEN_S: Final = 5.0  # for a request to arrive whole
 CLOSE_S: Final = 3.0
 NEWS_S: Final = 0.05  # twenty times a second
 ROOM_S: Final = 0.01
+BROKEN: Final = (1002, 1007, 1009)  # how a websocket ends whose client sent what is none, no text, too much
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self' ws:"
 )
@@ -206,10 +207,13 @@ class QueryServer:
                     await self._heard(message, session, connection)
         finally:
             self.sessions -= 1
+            ended = connection.protocol.close_sent
+            self.counted["broken"] += ended is not None and ended.code in BROKEN
             told.cancel()
 
     async def _heard(self, message: str | bytes, session: Session, connection: ServerConnection) -> None:
         if isinstance(message, str):
+            self.counted["commands"] += 1
             self.counted["commands_refused"] += not session.obey(message, self.board)
             return
         while len(self.waiting) >= MOST_WAITING and self._end is not None and not self._end.is_set():
