@@ -16,7 +16,7 @@ pytest.importorskip("scipy", reason="needs scipy: pip install '.[distill]'")
 pytest.importorskip("skimage", reason="needs scikit-image: pip install '.[distill]'")
 
 from vivant.distill import export as exporting  # noqa: E402
-from vivant.distill import graphs  # noqa: E402
+from vivant.distill import graphs, house_guard  # noqa: E402
 from vivant.distill.adapt import Adapting  # noqa: E402
 from vivant.distill.evaluate import (  # noqa: E402
     BLUR_PX,
@@ -71,7 +71,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "student" / "left.int8.onnx").write_text("of an earlier export")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graphs, "SIZES_PX", (64, 96))
-        patch.setattr(exporting, "SIZES_PX", (64, 96))
+        patch.setattr(house_guard, "SIZES_PX", (64, 96))
+        patch.setattr(exporting, "write_guard", partial(house_guard.write_guard, steps=20))
         patch.setattr(exporting, "calibration", partial(graphs.calibration, count=6))
         exporting.export(
             place / "checkpoint.pt", place / "student", None, "0.0", threads=1, guard_structures=215
