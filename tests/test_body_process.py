@@ -145,7 +145,7 @@ def test_a_show_goes_on_while_its_tracker_is_killed(start: Start, tmp_path: File
         'audit = "off"\nladder = false\n'
         'size = [256, 256]\nwindow_size = [256, 256]\n[osc]\nlisten = "off"\n[body]\ntrack = "moving"\n'
     )
-    show = start("run", scene, "--headless", "--seconds", "9", "--report", "report.json")
+    show = start("run", scene, "--headless", "--seconds", "14", "--report", "report.json")
     own = os.nice(0)
     end = time.perf_counter() + LIMIT_S
     tracker: psutil.Process | None = None
