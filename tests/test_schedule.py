@@ -24,9 +24,7 @@ def test_each_item_is_taken_at_the_refresh_whose_end_is_nearest_to_its_time(refr
     taken: list[int] = []
     while len(schedule):
         for due_ns in schedule.refresh(now_ns):
-            assert (
-                abs(now_ns + period_ns - due_ns) <= 0.51 * period_ns
-            )  # it is measured
+            assert abs(now_ns + period_ns - due_ns) <= 0.51 * period_ns  # it is measured
             taken.append(due_ns)
         now_ns += period_ns
     assert taken == sorted(taken) and len(taken) == 500
