@@ -1,37 +1,83 @@
-"""MIDI over a network connection, `tcp:HOST:PORT`: for machines without a MIDI system, through mido."""
+"""MIDI over a network connection, `tcp:HOST:PORT`: for machines without a MIDI system. Plain MIDI bytes, as
+mido's sockets send them."""
 
 from __future__ import annotations
 
 import logging
+import select
+import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Final
 
 from vivant.runtime.endpoints import endpoint
 from vivant.runtime.frames import VivantError
+from vivant.runtime.oscquery.pace import Pace
 
 LOG: Final = logging.getLogger("vivant.midi")
 POLL_S: Final = 0.002
 MOST_CLIENTS: Final = 16
-LONGEST_MESSAGE: Final = 3  # bytes: what is longer is system exclusive, and moves nothing
+PIECE: Final = 1_024  # bytes that are read of one client before the next has its turn
+RECEIVE_BUFFER: Final = 8_192  # bytes: what waits there is old, and comes before what is new
+SYSEX: Final = 0xF0
+REAL_TIME: Final = 0xF8
+CHANNEL: Final = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
+DATA: Final = CHANNEL | {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
+"""How many data bytes follow a status, channel messages without their channel."""
+UNDEFINED: Final = (0xF9, 0xFD)
+
+
+class Wire:
+    """Bytes of one connection on their way to messages. Keeps three bytes at most, whatever comes."""
+
+    def __init__(self) -> None:
+        self._message: list[int] = []
+        self._missing = 0
+
+    def messages(self, piece: bytes) -> Iterator[list[int]]:
+        """The messages that `piece` completes: running status is understood, real time may stand anywhere,
+        and system exclusive and stray data are nothing."""
+        for byte in piece:
+            if byte >= REAL_TIME:
+                if byte not in UNDEFINED:
+                    yield [byte]
+            elif byte >= 0x80:
+                yield from self._begin(byte)
+            elif self._message:
+                self._message.append(byte)
+                if len(self._message) > self._missing:
+                    yield self._message
+                    self._message = self._message[:1] if self._message[0] < SYSEX else []
+
+    def _begin(self, status: int) -> Iterator[list[int]]:
+        self._message = []
+        count = DATA.get(status if status >= SYSEX else status & 0xF0)
+        if count == 0:
+            yield [status]
+        elif count is not None:
+            self._message, self._missing = [status], count
 
 
 class NetworkPort:
-    """Listens for programs that send MIDI bytes; what it is told goes to all of them. A thread of its own.
+    """Listens for programs that send MIDI bytes; what it is told goes to all of them. A thread of its own,
+    that takes no more than its share of a processor: beyond it senders wait.
 
     Raises VivantError when the port cannot be had.
     """
 
     def __init__(self, name: str, hear: Callable[[str, Sequence[int]], None]) -> None:
-        from mido.sockets import PortServer
-
         self.name, self._hear = name, hear
         host, number = endpoint(name.removeprefix("tcp:"))
         try:
-            self._server: Any = PortServer(host, number)  # mido has no types
+            self._server = socket.create_server((host, number), backlog=MOST_CLIENTS)
         except OSError as error:
             raise VivantError(f"MIDI cannot listen on {host}:{number}: {error.strerror or error}") from error
+        self._server.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER
+        )  # its connections inherit it
+        self._server.setblocking(False)
+        self._clients: dict[socket.socket, Wire] = {}
         self._out: SimpleQueue[Sequence[int]] = SimpleQueue()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"midi {name}", daemon=True)
@@ -47,39 +93,64 @@ class NetworkPort:
         self._thread.join(3.0)
 
     def _run(self) -> None:
-        clients: list[Any] = []
-        while not self._closed.wait(POLL_S):
+        pace = Pace()
+        while not self._closed.is_set():
             try:
-                self._serve(clients)
+                self._serve()
             except Exception as error:  # the thread's outer edge: a client may send or do anything
                 LOG.warning("MIDI on %s: %s", self.name, error)
-        for client in clients:
-            client.close()
+                self._closed.wait(POLL_S)
+            pace.step()
+        for client in tuple(self._clients):
+            self._end(client)
         self._server.close()
 
-    def _serve(self, clients: list[Any]) -> None:
-        while (client := self._server.accept(block=False)) is not None:
-            if len(clients) >= MOST_CLIENTS:
-                client.close()
+    def _serve(self) -> None:
+        readable, _, _ = select.select([self._server, *self._clients], [], [], POLL_S)
+        for one in readable:
+            if one is self._server:
+                self._accept()
             else:
-                clients.append(client)
-        for client in tuple(clients):
-            for message in client.iter_pending():
-                heard = message.bytes()
-                if len(heard) <= LONGEST_MESSAGE:
-                    self._hear(self.name, heard)
-            if client.closed:
-                clients.remove(client)
-        self._tell(clients)
+                self._read(one)
+        self._tell()
 
-    def _tell(self, clients: list[Any]) -> None:
-        from mido import Message
+    def _accept(self) -> None:
+        try:
+            client, _ = self._server.accept()
+        except OSError:  # it is gone already
+            return
+        if len(self._clients) >= MOST_CLIENTS:
+            client.close()
+            return
+        client.setblocking(False)
+        self._clients[client] = Wire()
 
+    def _read(self, client: socket.socket) -> None:
+        try:
+            piece = client.recv(PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            piece = b""
+        if not piece:
+            self._end(client)
+            return
+        for message in self._clients[client].messages(piece):
+            self._hear(self.name, message)
+
+    def _tell(self) -> None:
+        """Hand on what is to be said; who does not read it is sent away."""
         while True:
             try:
-                message = Message.from_bytes(self._out.get_nowait())
+                message = bytes(self._out.get_nowait())
             except Empty:
                 return
-            for client in clients:
-                if not client.closed:
-                    client.send(message)
+            for client in tuple(self._clients):
+                try:
+                    client.sendall(message)
+                except OSError:
+                    self._end(client)
+
+    def _end(self, client: socket.socket) -> None:
+        del self._clients[client]
+        client.close()
