@@ -95,7 +95,7 @@ class BrandBox:
         colours = self.colour_map.colours(latent, controls)
         if not np.isfinite(colours).all():  # before they are converted, which may hide a NaN
             return Verdict(Judgement.HOLD, 0.0, "colours that are no numbers")
-        palette = self.palette[self.colour_map.shares(controls) >= WORN].any(0)
+        palette: Array = np.asarray(self.palette[self.colour_map.shares(controls) >= WORN].any(0))
         excess, what = self.excess(measured(colours, palette, self.limits.vivid))
         if excess <= 1.0:  # false for a NaN
             return Verdict(Judgement.PASS, float(0.5**excess), "inside the brand box")

@@ -95,7 +95,7 @@ do = [{ set = "status/late", to = 1 }, { scene = "garden" }]
         "triggers.b.when.all[1].time",
         'triggers.b.when.all[2].weekday = ["fry"]: should be one of mon',
         'triggers.b.do[0].seed = "old": should be next, random or a whole number',
-        'triggers.b.do[1] = {"stile": "ink"}: should have one of set, style, adapter, seed, cue, scene; did you mean',
+        'triggers.b.do[1] = {"stile": "ink"}: should have one of set, style, adapter, seed, cue, scene; did',
         "triggers.b.do[4] = 3: input should be a table",
         'triggers.c.when.any[0].parameter = "look/exposr": unknown parameter; did you mean',
         'triggers.c.when.any[1].equals = "inc": should be oil | ink',
