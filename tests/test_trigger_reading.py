@@ -225,12 +225,13 @@ def test_the_examples_of_the_page_load(tmp_path: Path) -> None:
     ]
     assert len(conditions) >= 12
     campaign = '[calendar.campaigns.advent]\ndates = "11-29..12-24"\n'
+    others = '[programme]\nscenes = ["garden"]\n[[cues]]\nname = "drop"\nstyle = "ink"\n'
     state = '[triggers.engage]\nwhen = { weekday = "mon" }\ndo = { seed = 2 }\n'
     for text in conditions:
         filled = text.replace("[...]", '[{ weekday = "mon" }]').replace("{...}", '{ weekday = "mon" }')
-        key = "do" if {*tomllib.loads(f"a = {filled}")["a"]} & {"set", "style", "adapter", "seed"} else "when"
+        acts = {"set", "style", "adapter", "seed", "cue", "scene"}
+        key = "do" if {*tomllib.loads(f"a = {filled}")["a"]} & acts else "when"
         other = '{ weekday = "mon" }' if key == "do" else "{ seed = 1 }"
-        body = (
-            f"{campaign}{state}[triggers.a]\n{key} = {filled}\n{'when' if key == 'do' else 'do'} = {other}\n"
-        )
+        rest = f"{'when' if key == 'do' else 'do'} = {other}"
+        body = f"{campaign}{others}{state}[triggers.a]\n{key} = {filled}\n{rest}\n"
         assert "a" in scene(tmp_path, body).triggers
