@@ -150,6 +150,22 @@ class Present:
         now_ns = self._clock.now_ns()
         self._render.poll()
         self._press(now_ns)
+        ends_ns = (self._presented_ns or now_ns) + self._refresh_ns
+        self._act(now_ns)
+        self._ask(now_ns, ends_ns - self._patience.draw_ns)
+        fresh = self._take()
+        if fresh is None:
+            self._canvas.judge()
+            self._patience.wait(lambda: self._reader.waiting, ends_ns)
+            fresh = self._take()
+        redrawn = self._draw(fresh)
+        self._swap(redrawn, fresh)
+        self._canvas.settle()
+        self._climb(self._clock.now_ns())
+        self._with.doors.feed(self._tree, self.status, self._clock.now_ns())
+
+    def _act(self, now_ns: int) -> None:
+        """What was heard, and what follows from it, takes effect on the parameters."""
         beside = self._with
         if beside.changes is not None:
             beside = self._change(beside.changes.step(now_ns))
@@ -167,32 +183,24 @@ class Present:
             self._tree.over = beside.drives.step(now_ns, signals, self._lead)
         if beside.effects is not None:
             beside.effects.step(now_ns)
+
+    def _ask(self, now_ns: int, draw_by_ns: int) -> None:
+        """Hand the controls on, as the fallbacks change them, and let the log see them."""
+        beside = self._with
         self._serial += 1
         if self._shown.picture is not None:  # also a gap that is still open at the end of the show
             gap_ms = (now_ns - self._shown.arrived_ns) / 1e6
             self.meters.longest_gap_ms = max(self.meters.longest_gap_ms, gap_ms)
-        want_source = self._with.moments is not None and self._with.moments.due(now_ns)
+        want_source = beside.moments is not None and beside.moments.due(now_ns)
         controls = self._tree.controls(now_ns, self._serial, self._size_px, want_source)
-        if self._with.fallbacks is not None:
-            controls = self._with.fallbacks.apply(controls, now_ns)
-        if self._with.witness is not None:
-            controls = self._with.witness.refresh(
+        if beside.fallbacks is not None:
+            controls = beside.fallbacks.apply(controls, now_ns)
+        if beside.witness is not None:
+            controls = beside.witness.refresh(
                 now_ns, controls, self._render.restarts, self._render.trouble, self.steps
             )
-        ends_ns = (self._presented_ns or now_ns) + self._refresh_ns
-        draw_by_ns = ends_ns - self._patience.draw_ns
         controls = replace(controls, refresh_ns=self._refresh_ns, draw_by_ns=draw_by_ns)
         write_controls(self._writer, controls)
-        fresh = self._take()
-        if fresh is None:
-            self._canvas.judge()
-            self._patience.wait(lambda: self._reader.waiting, ends_ns)
-            fresh = self._take()
-        redrawn = self._draw(fresh)
-        self._swap(redrawn, fresh)
-        self._canvas.settle()
-        self._climb(self._clock.now_ns())
-        beside.doors.feed(self._tree, self.status, self._clock.now_ns())
 
     def _change(self, parts: Parts | None) -> Company:
         """Go on with the parts of another scene, where there are any; the company from now on."""
