@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from vivant.guardrails.common_words import COMMON
+from vivant.guardrails.short_words import COMMON
 
 LOOKS_LIKE: Final = {
     "a": "a4@",
