@@ -61,10 +61,9 @@ class FlashGuard:
         `blank` says that it is the operator's black, which is shown at once whatever flashes. Coming back
         from it is damped like everything else, so that it cannot be made to flash.
         """
+        self.judge()
         if size_px != self._size_px:
             self._resize(size_px)
-        self.watch()
-        self.judge()
         limits = self.damping.step(time_ns)
         if self.damping.wary:
             paint(self._stages[0], size_px)
