@@ -217,7 +217,11 @@ class Canvas:
         changed = None if picture is None or self._effects is None else self._effects.picture(picture)
         shown, turned = (picture, False) if changed is None else (changed, True)
         self._last = None if shown is None else (shown, turned)
-        if shown is not None and bars(shown.size, size_px, *self._placed(shown, size_px, look)):
+        borders: list[Placing] = []
+        if shown is not None:
+            placed = place(shown.size, size_px, look.aspect, look.mirror)
+            borders = bars(shown.size, size_px, placed, look.mirror)
+        if borders:
             self._soften(shown)
 
         def paint(onto: moderngl.Framebuffer, pixels: Size) -> None:
@@ -225,7 +229,7 @@ class Canvas:
             if shown is None or self._arrival < 1.0:
                 self._idle(size_px, time_s)
             if shown is not None:
-                self._place(shown, size_px, look, time_s, turned)
+                self._place(shown, placed, borders, size_px, look, time_s, turned)
 
         return paint
 
@@ -311,14 +315,18 @@ class Canvas:
         self._use(self._glow, (GLOW_PX, GLOW_PX))
         self._passes.draw("glow", picture)
 
-    def _placed(self, picture: Any, size_px: Size, look: Look) -> tuple[Placing, bool]:
-        return place(picture.size, size_px, look.aspect, look.mirror), look.mirror
-
-    def _place(self, picture: Any, size_px: Size, look: Look, time_s: float, turned: bool) -> None:
+    def _place(
+        self,
+        picture: Any,
+        placed: Placing,
+        borders: list[Placing],
+        size_px: Size,
+        look: Look,
+        time_s: float,
+        turned: bool,
+    ) -> None:
         """Draw the picture, and its border where it leaves one, over what is there. `size_px` is that of the
         target, whatever is drawn on now; `turned` says that the picture's bottom row is first."""
-        placed, mirrored = self._placed(picture, size_px, look)
-        borders = bars(picture.size, size_px, placed, mirrored)
         if turned:
             placed, borders = placed.turned(), [bar.turned() for bar in borders]
         opacity, living = smooth(self._arrival), smooth(self._living)
