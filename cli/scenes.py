@@ -121,7 +121,6 @@ def visited(scene: Scene, places: Sequence[Place], settle_s: float, name: str) -
     from vivant.runtime.show import run_show
 
     began_ns = time.perf_counter_ns()
-    logging.getLogger("vivant").setLevel(logging.WARNING)  # a bar is enough
     shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*shown, transient=True) as progress:
         task = progress.add_task(f"{name}: waking up", total=len(places))
@@ -131,7 +130,13 @@ def visited(scene: Scene, places: Sequence[Place], settle_s: float, name: str) -
             progress.update(task, completed=done, description=f"{name}: {following}")
 
         visits = Visits(places, settle_s, told)
-        run_show(scene, Wishes(headless=True, visits=visits), began_ns)
+        log = logging.getLogger("vivant")
+        level = log.level
+        log.setLevel(logging.WARNING)  # a bar is enough
+        try:
+            run_show(scene, Wishes(headless=True, visits=visits), began_ns)
+        finally:
+            log.setLevel(level)
     return visits.stills
 
 

@@ -33,7 +33,7 @@ class Condition:
 
     def __init__(self, size_px: tuple[int, int], watch: Watch | None = None) -> None:
         width, height = self.size_px = size_px
-        self._cut: U8 = np.empty((height, width, 3), np.uint8)
+        self._cut: U8 = np.zeros((height, width, 3), np.uint8)
         self._watch, self._paint = watch, None if watch is None else Paint(size_px)
         self._stillness = Stillness(size_px)
         self._signals = Signals()
@@ -91,10 +91,10 @@ class Stillness:
         width, height = size_px
         self._size_px = size_px
         self._small_px = (max(1, width // 4), max(1, height // 4))
-        self._held: F32 = np.empty((height, width, 3), np.float32)
-        self._step: F32 = np.empty_like(self._held)
-        self._out: U8 = np.empty((height, width, 3), np.uint8)
-        self._difference: U8 = np.empty_like(self._out)
+        self._held: F32 = np.zeros((height, width, 3), np.float32)
+        self._step: F32 = np.zeros_like(self._held)
+        self._out: U8 = np.zeros((height, width, 3), np.uint8)
+        self._difference: U8 = np.zeros_like(self._out)
         self._noise = NOISE_LEVELS[0]
         self._begun = False
 

@@ -18,7 +18,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_hold_of_a_moment_is_not_said(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="vivant.present")
     holding = Holding()
     for frame in range(90):
         holding.hear(PASSED if frame % 25 == 24 else HELD, frame * SECOND // 30)
@@ -28,7 +28,7 @@ def test_a_hold_of_a_moment_is_not_said(caplog: pytest.LogCaptureFixture) -> Non
 def test_one_that_lasts_is_said_with_its_reason_and_again_each_minute(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="vivant.present")
     holding = Holding()
     for frame in range(30 * 130):
         holding.hear(HELD, frame * SECOND // 30)

@@ -37,7 +37,7 @@ class Paint:
         self._trail: F32 = np.zeros((MASK_PX, MASK_PX), np.float32)
         self._shown: F32 = np.zeros((MASK_PX, MASK_PX), np.float32)
         self._last_ns: int | None = None
-        self._room: U8 = np.empty_like(self._outside)
+        self._room: U8 = np.zeros_like(self._outside)
         self._room_s, self._forgotten = 0.0, True
         self._wide = np.ones((9, 9), np.uint8)  # a mask's edge lags behind whoever walks
 
@@ -139,8 +139,8 @@ class Blend:
 
     def __init__(self, size_px: tuple[int, int]) -> None:
         width, height = self._size_px = size_px
-        self._shares: U8 = np.empty((height, width, 3), np.uint8)
-        self._over: U8 = np.empty_like(self._shares)
+        self._shares: U8 = np.zeros((height, width, 3), np.uint8)
+        self._over: U8 = np.zeros_like(self._shares)
 
     def lay(self, below: U8, above: U8, weights: F32) -> None:
         """`above` over `below`, both u8 (H, W, 3), in place; `weights` f32 (h, w) in [0, 1] is how much of
