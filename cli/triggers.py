@@ -28,7 +28,7 @@ def list_triggers(
 ) -> None:
     """Show a scene's triggers: when they fire and what they do."""
     from vivant.runtime.scene import find_scene, load_scene
-    from vivant.runtime.triggers.wording import act_text, part_text
+    from vivant.runtime.triggers.wording import act_text, on_text, part_text
 
     rules = load_scene(find_scene(scene)).triggers
     if not rules:
@@ -36,7 +36,7 @@ def list_triggers(
     for rule in rules.values():
         group = "" if rule.group is None else f" (group {rule.group}, priority {rule.priority})"
         typer.echo(f"{rule.name}{group}" + (f": {rule.meaning}" if rule.meaning else ""))
-        typer.echo(f"  when   {part_text(rule.when)}")
+        typer.echo(f"  when   {part_text(rule.when)}{on_text(rule)}")
         for word, acts in (("do", rule.do), ("after", rule.after)):
             if acts:
                 typer.echo(f"  {word:6} " + ", ".join(map(act_text, acts)))
@@ -61,7 +61,10 @@ def simulate_triggers(
         str | None, typer.Option(help="Europe/Vienna; the scene's calendar.zone if not given")
     ] = None,
     signals: Annotated[
-        Path | None, typer.Option(help="Recorded signals, FILE.csv: time, presence, motion, ...")
+        Path | None,
+        typer.Option(
+            help="Recorded signals, FILE.csv: time, and any of the scene: presence, low, people, beat_phase"
+        ),
     ] = None,
     visitors: Annotated[
         float | None,
@@ -141,12 +144,13 @@ def source_of(
 ) -> Recorded | Visitors | None:
     """Whose signals the simulation sees. Raises VivantError for a file that cannot be read."""
     from vivant.runtime.scene import tree_of
-    from vivant.runtime.signals import SENSED
+    from vivant.runtime.scene_signals import sensed_by
     from vivant.runtime.triggers.recorded import read_signals
     from vivant.runtime.triggers.visitors import Visitors
 
     if signals is not None:
-        return read_signals(signals, begin, (*SENSED, *piece.signals, *tree_of(piece).current))
+        sensed = sensed_by(piece.model_dump(exclude={"triggers", "cues"}))
+        return read_signals(signals, begin, (*sensed, *piece.signals, *tree_of(piece).current))
     return None if visitors is None else Visitors(visitors, step_s, seed)
 
 
@@ -174,7 +178,7 @@ def say(made: Simulation, every: bool, unseen: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vivant.runtime.triggers.wording import change_text, duration_text
+    from vivant.runtime.triggers.wording import change_text, duration_text, on_text
 
     console = Console() if Console().is_terminal else Console(width=PIPED_WIDTH)
     table = Table("trigger", "fired", "first", "last", "stood", box=None, pad_edge=False)
@@ -185,14 +189,18 @@ def say(made: Simulation, every: bool, unseen: bool) -> None:
     console.print(table)
     if unseen:
         console.print("Nobody was there: give --visitors 10 or --signals FILE.csv to have signals.")
+    if made.without_beat:
+        console.print(
+            f"{made.without_beat} wanted a beat and acted at once: in a simulation beats are those of "
+            'parameters.tempo = { source = "tap", bpm = 120 }.'
+        )
     listed = made.firings if every else made.firings[:SHOWN]
     table = Table("time", "trigger", "", "why", "changes", box=None, pad_edge=False)
     for one in listed:
         event = one.event
         changes = ", ".join(map(change_text, one.changes))
-        table.add_row(
-            f"{made.at(event.wall_s):%a %d %b %H:%M:%S}", event.rule.name, event.what, event.why, changes
-        )
+        why = event.why + on_text(event.rule)
+        table.add_row(f"{made.at(event.wall_s):%a %d %b %H:%M:%S}", event.rule.name, event.what, why, changes)
     console.print(table)
     if len(listed) < len(made.firings):
         console.print(f"and {len(made.firings) - len(listed)} more: --all lists them")

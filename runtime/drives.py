@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from vivant.runtime.cues.running import DRAWN, Lead
 from vivant.runtime.fades import CURVES
 from vivant.runtime.frames import EMPTY
 from vivant.runtime.parameters import ROOT, Parameter
 from vivant.runtime.problems import problem
+from vivant.runtime.tempo.lookahead import DRAWN, Lead
 from vivant.runtime.tempo.parameters import SIGNALS as BEAT_SIGNALS
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.agreement import SIGNAL

@@ -62,12 +62,25 @@ def parts_of(scene: Scene, room: Room) -> Parts:
         room.ear.seen = None if effects is None else effects.set_audio
     return Parts(
         scene,
-        Triggers(scene.triggers, tree, scene.calendar, scene.signals, tell=room.doors.tell, hooks=room.hooks),
+        triggers_of(scene, room),
         cues_of(scene, room),
         fallbacks_of(scene, tree),
         Ladder(scene.ladder_sizes, scene.size[0], scene.budget_ms) if scene.ladder else None,
         effects,
         Drives(scene.drives, tree, scene.signals, room.beats.at) if scene.drives else None,
+    )
+
+
+def triggers_of(scene: Scene, room: Room) -> Triggers:
+    """The scene's triggers; without any, they do nothing."""
+    return Triggers(
+        scene.triggers,
+        room.tree,
+        scene.calendar,
+        scene.signals,
+        tempo=room.beats,
+        tell=room.doors.tell,
+        hooks=room.hooks,
     )
 
 

@@ -12,7 +12,7 @@ from vivant.runtime.adapters.live import LiveAdapters
 from vivant.runtime.canvas import Canvas, Look
 from vivant.runtime.changing import Changes
 from vivant.runtime.critic import Criticism
-from vivant.runtime.cues.running import Cues, Lead
+from vivant.runtime.cues.running import Cues
 from vivant.runtime.cycle import Cycle
 from vivant.runtime.doors import Doors
 from vivant.runtime.drives import Drives
@@ -41,6 +41,7 @@ from vivant.runtime.report import Meters
 from vivant.runtime.signals import Signals
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface
+from vivant.runtime.tempo.lookahead import Lead
 from vivant.runtime.tempo.parameters import TAP
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.running import Triggers
@@ -174,7 +175,7 @@ class Present:
         beside.doors.drain(self._tree, now_ns)
         signals = beside.signals.step(now_ns)
         if beside.triggers is not None:
-            beside.triggers.step(now_ns, signals)
+            beside.triggers.step(now_ns, signals, self._lead, self._refresh_ns)
         if beside.cues is not None:
             beside.cues.step(now_ns, self._lead, self._refresh_ns)
         self._cycle.step(now_ns)

@@ -71,6 +71,10 @@ def _line(found: dict[str, Any], model: type[BaseModel], below: tuple[str | int,
     if found["type"] == "missing":
         return f"{key_text(path)}: is missing"
     rule = TOML_WORDS.get(found["type"], found["msg"].removeprefix("Value error, "))
+    if found["type"] == "literal_error":
+        words = re.findall("'([^']*)'", found["ctx"]["expected"])
+        near = difflib.get_close_matches(str(found["input"]), words, n=1)
+        rule += f"; did you mean '{near[0]}'?" if near else ""
     return problem(path, found["input"], rule[:1].lower() + rule[1:])
 
 

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from vivant.cli.scenes import app
 from vivant.runtime.cues.preview import Place, Still, Visits, draw_stills, hurried, places_of
-from vivant.runtime.cues.running import Cues, Lead
+from vivant.runtime.cues.running import Cues
 from vivant.runtime.frames import U8, VivantError
 from vivant.runtime.scene import Scene, load_scene, tree_of
 from vivant.runtime.sheet import GROUND
+from vivant.runtime.tempo.lookahead import Lead
 
 CUES = """
     [[cues]]

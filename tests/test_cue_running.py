@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vivant.runtime.cues.running import Cues, Lead, Went
+from vivant.runtime.cues.running import Cues, Went
 from vivant.runtime.fades import smooth
 from vivant.runtime.frames import Value
 from vivant.runtime.scene import load_scene, tree_of
 from vivant.runtime.tempo.contract import Quantum
+from vivant.runtime.tempo.lookahead import Lead
 
 EVENING_S = dt.datetime(2026, 11, 21, 20, 29, 58, tzinfo=dt.UTC).timestamp()
 EXPOSURE, GRAIN, VIGNETTE = "look/exposure", "look/grain", "look/vignette"

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.runtime.cues.running import Lead
 from vivant.runtime.drives import DRIVE, DRIVES_ON, Drive, Drives, drive_parameters
 from vivant.runtime.frames import VivantError
 from vivant.runtime.parameters import parameters_for
 from vivant.runtime.scene import change_scene, load_scene, tree_of
+from vivant.runtime.tempo.lookahead import Lead
 from vivant.runtime.tree import Tree
 
 EXPOSURE, STRENGTH, INK = "/vivant/look/exposure", "/vivant/student/strength", "/vivant/style/ink"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from vivant.runtime.cues.running import Lead
 from vivant.runtime.drives import Drives
 from vivant.runtime.scene import load_scene, shipped, tree_of
+from vivant.runtime.tempo.lookahead import Lead
 from vivant.runtime.triggers.running import Triggers
 
 STEP_NS = 16_666_667

@@ -88,7 +88,7 @@ choose = "chalk"
         f"{path}: 11 problems",
         '  backend = "openvin": should be one of auto, tensorrt, openvino, onnxruntime, torch, null;'
         " did you mean 'openvino'?",
-        "  precision = \"int4\": input should be 'int8', 'float', 'bf16' or 'half'",
+        "  precision = \"int4\": input should be 'int8', 'float', 'bf16' or 'half'; did you mean 'int8'?",
         "  size[1] = 100: input should be a multiple of 32",
         "  budget_ms = 0: input should be greater than 0",
         '  osc.listen = "9000": should be HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:9000',

@@ -130,7 +130,12 @@ def test_every_firing_is_counted_and_handed_to_the_hook(tmp_path: Path) -> None:
         "changes": {"/vivant/student/seed": 5},
     }
     counts = show.triggers.counts()
-    assert counts == {"fired": {"a": 2, "b": 0}, "last_wall_s": {"a": SATURDAY_S + 2}, "standing": ["a"]}
+    assert counts == {
+        "fired": {"a": 2, "b": 0},
+        "last_wall_s": {"a": SATURDAY_S + 2},
+        "standing": ["a"],
+        "without_beat": 0,
+    }
     assert show.triggers.firings == 2
     assert show.tree.counts()["triggers"] == {"applied": 2}
 

@@ -22,11 +22,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from vivant.runtime import making
-from vivant.runtime.cues.running import Lead
 from vivant.runtime.frames import VivantError
 from vivant.runtime.present import Present
 from vivant.runtime.scene import load_scene
 from vivant.runtime.show import run_show
+from vivant.runtime.tempo.lookahead import Lead
 from vivant.runtime.tempo.parameters import BPM
 
 CUES: Final[Mapping[str, tuple[str, str]]] = {

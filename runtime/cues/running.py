@@ -18,27 +18,17 @@ from vivant.engines.diffusion.wishes import PROMPT
 from vivant.runtime.cues.listing import START, Cue
 from vivant.runtime.cues.tracking import AUTO, CUE, CUES, END, aims_of, states
 from vivant.runtime.frames import Value
-from vivant.runtime.parameters import BACK, CHOOSE, GO, GOTO, LOOK, RESET, ROOT
-from vivant.runtime.tempo.contract import Quantum, Tempo
+from vivant.runtime.parameters import BACK, CHOOSE, GO, GOTO, RESET
+from vivant.runtime.tempo.contract import Tempo
+from vivant.runtime.tempo.lookahead import DRAWN, Awaited, Lead
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.almanac import Almanac, zone_of
 from vivant.runtime.triggers.rules import Calendar
 
 LOG: Final = logging.getLogger("vivant.cues")
 SOURCE: Final = "cues"
-DRAWN: Final = (LOOK, *(ROOT + part for part in ("present/", "effect/", "transition/")))
-"""What the present process draws with by itself; the rest goes to the student."""
 CURRENT: Final = CUES + "current"
 NEXT: Final = CUES + "next"
-
-
-@dataclass(frozen=True, slots=True)
-class Lead:
-    """How long a value takes from the parameter tree to the screen: one that the present process draws with,
-    and one of the student's."""
-
-    drawn_ns: int = 0
-    painted_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +41,15 @@ class Went:
     now_ns: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Called:
-    """A cue that was called and has not gone yet: it goes at `due_ns`, or on a beat. `timing` is the number
-    of the cue whose times count. `paints` where it has a share of the student's, `painted` once that is on
-    its way."""
+    """A cue that was called and has not gone yet, and what it waits for. `timing` is the number of the cue
+    whose times count."""
 
     number: int
     timing: int
     source: str
-    due_ns: int
-    on: Quantum | None = None
-    beat: int | None = None
-    paints: bool = True
-    painted: bool = False
+    waits: Awaited
 
 
 Hook = Callable[[Went], None]
@@ -181,7 +166,7 @@ class Cues:
     def _back(self, source: str, now_ns: int) -> None:
         """A cue that was called and has not gone is called off; else the one that stands is taken back."""
         called = self._called
-        if called is not None and not called.painted:
+        if called is not None and not called.waits.painted:
             self._called = None
             self._stand(now_ns)
             return
@@ -193,23 +178,14 @@ class Cues:
         """`timing` is the cue whose times count, where it is not the one that is called."""
         cue = self.list[number if timing is None else timing]
         wait_s = cue.wait_s if timing is None else 0.0
-        called = Called(number, self._numbers[cue.name], source, now_ns + round(wait_s * 1e9))
+        waits = Awaited(now_ns + round(wait_s * 1e9))
         if cue.on is not None:
-            called.on, called.paints = cue.on, any(self._elsewhere(number, False))
-            lead_ns = self._lead.painted_ns if called.paints else self._lead.drawn_ns
-            called.beat = self._beat(cue.on, called.due_ns, lead_ns)
-            self._no_beat += called.beat is None
-        self._called = called
-        if called.beat is not None or called.due_ns > now_ns:
+            paints = any(self._elsewhere(number, False))
+            waits = Awaited.on(cue.on, self.tempo, waits.due_ns, self._lead, paints)
+            self._no_beat += waits.beat is None
+        self._called = Called(number, self._numbers[cue.name], source, waits)
+        if waits.beat is not None or waits.due_ns > now_ns:
             self._stand(now_ns)
-
-    def _beat(self, quantum: Quantum, from_ns: int, lead_ns: int) -> int | None:
-        """The first beat on which can be seen what is sent from then on; None where no beat is known."""
-        at_ns = None if self.tempo is None else self.tempo.due(quantum, from_ns, lead_ns)
-        if self.tempo is None or at_ns is None:
-            return None
-        beats = self.tempo.beats_at(at_ns + lead_ns)
-        return None if beats is None else round(beats)
 
     def _by_itself(self, now_ns: int) -> None:
         """Cues that follow, and cues that have a time of day; none while somebody holds them."""
@@ -232,33 +208,11 @@ class Cues:
                     self._call(number, "time", now_ns)
 
     def _bring(self, called: Called, now_ns: int, refresh_ns: int) -> None:
-        """Let what was called go when its time has come; on a beat the student's share goes before what the
-        present process draws with, so that both are seen at once."""
-        if called.beat is None:
-            if now_ns >= called.due_ns:
-                self._send(called, called.due_ns, None)
-                self._arrive(called, called.due_ns, now_ns)
-            return
-        if called.paints and not called.painted:
-            start_ns = self._reached(called.beat, now_ns, self._lead.painted_ns, refresh_ns)
-            if start_ns is None:
-                return
-            self._send(called, start_ns, False)
-            called.painted = True
-        start_ns = self._reached(called.beat, now_ns, self._lead.drawn_ns, refresh_ns)
-        if start_ns is not None:
-            self._send(called, start_ns, True)
-            self._arrive(called, start_ns, now_ns)
-
-    def _reached(self, beat: int, now_ns: int, lead_ns: int, refresh_ns: int) -> int | None:
-        """When a beat fell, less `lead_ns`, once this refresh is the nearest to that; None before. A beat
-        that is not known any more is now."""
-        bpm = None if self.tempo is None else self.tempo.bpm
-        beats = None if self.tempo is None else self.tempo.beats_at(now_ns + lead_ns)
-        if not bpm or beats is None:
-            return now_ns
-        away_ns = round((beat - beats) * 60e9 / bpm)
-        return min(now_ns, now_ns + away_ns) if away_ns <= refresh_ns // 2 else None
+        """Let what was called go when its time has come."""
+        for drawn, start_ns in called.waits.shares(self.tempo, now_ns, self._lead, refresh_ns):
+            self._send(called, start_ns, drawn)
+            if drawn is not False:
+                self._arrive(called, start_ns, now_ns)
 
     def _send(self, called: Called, start_ns: int, drawn: bool | None) -> None:
         """Send what the cue has elsewhere on its way; `drawn` None is all of it."""

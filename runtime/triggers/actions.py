@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vivant.runtime.frames import Value
 from vivant.runtime.parameters import CHOOSE
+from vivant.runtime.tempo.lookahead import DRAWN
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.conditions import chance_of
 from vivant.runtime.triggers.rules import Act, Pick
@@ -23,20 +24,25 @@ class Change:
     fade_s: float | None = None
 
 
-def changes(acts: Sequence[Act], tree: Tree, key: str) -> Iterator[Change]:
-    """What `acts` come to now. `key` decides what "random" picks; one is taken after the other, so that a
-    second "next" goes on from the first."""
+def changes(acts: Sequence[Act], tree: Tree, key: str, drawn: bool | None = None) -> Iterator[Change]:
+    """What `acts` come to now: all of them, or those that the present process draws with, or the others.
+    `key` decides what "random" picks; one is taken after the other, so that a second "next" goes on from the
+    first."""
     for index, act in enumerate(acts):
+        if drawn is not None and act.address.startswith(DRAWN) != drawn:
+            continue
         value = True if act.to is None else act.to
         if isinstance(value, Pick):
             value = _picked(value, act.address, tree, f"{key}/{index}")
         yield Change(act.address, value, act.fade_s)
 
 
-def carry_out(acts: Sequence[Act], tree: Tree, now_ns: int, key: str) -> tuple[Change, ...]:
-    """Change the tree as `acts` say; returns what was changed. What the tree refuses it counts itself."""
+def carry_out(
+    acts: Sequence[Act], tree: Tree, now_ns: int, key: str, drawn: bool | None = None
+) -> tuple[Change, ...]:
+    """Change the tree as `changes` say; returns what was changed. What the tree refuses it counts itself."""
     made = []
-    for change in changes(acts, tree, key):
+    for change in changes(acts, tree, key, drawn):
         outcome = tree.set(change.address, (change.value,), now_ns, SOURCE, change.fade_s)
         if outcome.taken:
             made.append(change)

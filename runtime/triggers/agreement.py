@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vivant.runtime.frames import Value
-from vivant.runtime.parameters import ADAPTER, CHOOSE, NORM, PANIC_RELEASE, ROOT, Parameter
+from vivant.runtime.parameters import ADAPTER, CHOOSE, NORM, PANIC, PANIC_RELEASE, ROOT, Parameter
 from vivant.runtime.problems import key_text, problem
 from vivant.runtime.signals import OWN, SENSED
 from vivant.runtime.tree import Tree
@@ -31,6 +31,7 @@ SIGNAL: Final = ROOT + "signal/"
 TRIGGER: Final = ROOT + "trigger/"
 FIRE: Final = "/fire"
 ENABLED: Final = ROOT + "triggers/on"
+CALLS: Final = (ROOT + "cues/", ROOT + "cue/")
 LISTED: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "cue": ("[[cues]]", ("go", "back")),
     "scene": ("[programme] scenes = [...]", ()),
@@ -73,6 +74,7 @@ def disagreements(
         for key, acts in (("do", rule.do), ("after", rule.after)):
             for index, act in enumerate(acts):
                 found += _act_trouble(act, (*path, key, index), tree)
+                found += _beat_trouble(act, (*path, key, index), rule)
     return found
 
 
@@ -158,6 +160,19 @@ def _act_trouble(act: Act, path: Path, tree: Tree) -> Iterator[str]:
         trouble = tree.problem(act.address, act.to)
         if trouble is not None:
             yield problem((*path, "to"), act.to, trouble)
+
+
+def _beat_trouble(act: Act, path: Path, rule: Rule) -> Iterator[str]:
+    """What cannot wait for a beat, or has one of its own."""
+    if rule.on is None:
+        return
+    if act.address == PANIC:
+        yield f"{key_text((*path, act.key))}: a panic waits for no beat; give it a trigger without on"
+    elif act.key == "cue" or act.address.startswith(CALLS):
+        yield (
+            f"{key_text((*path, act.key))}: a cue has its own beat; write on into [[cues]], and take it out "
+            f"of triggers.{rule.name}"
+        )
 
 
 def _listed_trouble(path: Path, act: Act, parameter: Parameter | None) -> Iterator[str]:

@@ -84,7 +84,7 @@ class Reader:
             self.problems.append(f"triggers.{name}.do: is empty; say what happens")
         if head is None or when is None:
             return None
-        return Rule(name, when, do, after, head.meaning, head.cooldown_s, head.priority, head.group)
+        return Rule(name, when, do, after, head.meaning, head.cooldown_s, head.priority, head.group, head.on)
 
     def _part(self, table: object, path: Path, depth: int) -> Part | None:
         self._parts += 1

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vivant.runtime.frames import Value
+from vivant.runtime.tempo.contract import Quantum
 from vivant.runtime.triggers.almanac import (
     LOCAL,
     MONDAY,
@@ -362,11 +363,13 @@ class Head(BaseModel):
     cooldown_s: Seconds = 0.0
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     group: Annotated[str, Field(pattern=f"^{NAME}$")] | None = None
+    on: Quantum | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One trigger, checked. Of the rules of a `group` one at most stands; a higher `priority` goes before."""
+    """One trigger, checked. Of the rules of a `group` one at most stands; a higher `priority` goes before.
+    What it does and undoes waits for the next beat or bar where there is `on`."""
 
     name: str
     when: Part
@@ -376,3 +379,4 @@ class Rule:
     cooldown_s: float = 0.0
     priority: int = 0
     group: str | None = None
+    on: Quantum | None = None

@@ -6,10 +6,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from vivant.runtime.frames import Value
+from vivant.runtime.tempo.contract import Quantum, Tempo
+from vivant.runtime.tempo.lookahead import Lead
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.actions import Change, carry_out
 from vivant.runtime.triggers.agreement import ENABLED, FIRE, TRIGGER
@@ -17,10 +19,12 @@ from vivant.runtime.triggers.almanac import Almanac, zone_of
 from vivant.runtime.triggers.conditions import Setting, World
 from vivant.runtime.triggers.engine import Engine, Event
 from vivant.runtime.triggers.rules import Calendar, Declared, Rule
+from vivant.runtime.triggers.waiting import Pending, Waiting
 
 LOG: Final = logging.getLogger("vivant.triggers")
 QUIET_NS: Final = 5_000_000_000  # a trigger that fires again sooner is counted, but no line in the log
 DOOR: Final = len(TRIGGER)
+NO_LEAD: Final = Lead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Triggers:
     """The triggers of one show. One thread: the present loop's. `step` never waits.
 
     `hooks` are called with every firing, after it took effect; they must not wait either. `tell` sends
-    /vivant/trigger/NAME 1 when one fires and 0 when it ends standing. `seed` is that of the dice.
+    /vivant/trigger/NAME 1 when one fires and 0 when it ends standing; with `on` both when that takes effect.
+    `tempo` knows the beats. `seed` is that of the dice.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Triggers:
         declared: Mapping[str, Declared],
         *,
         seed: int = 0,
+        tempo: Tempo | None = None,
         tell: Tell | None = None,
         hooks: Sequence[Hook] = (),
         wall_s: Callable[[], float] = time.time,
@@ -71,11 +77,15 @@ class Triggers:
         self._rules, self._tree, self._seed = rules, tree, seed
         self._tell, self._hooks, self._wall_s = tell, tuple(hooks), wall_s
         self._world = World(values=tree.current)
+        self._waiting = Waiting(tempo)
         self._fired: Counter[str] = Counter()
         self._last_s: dict[str, float] = {}
 
-    def step(self, now_ns: int, signals: Mapping[str, float]) -> list[Firing]:
-        """Once a refresh, before the controls are handed on: `signals` are those of now."""
+    def step(
+        self, now_ns: int, signals: Mapping[str, float], lead: Lead = NO_LEAD, refresh_ns: int = 0
+    ) -> list[Firing]:
+        """Once a refresh, before the controls are handed on: `signals` are those of now, `lead` is how long
+        values take to the screen. What took effect at this refresh."""
         world, wall_s = self._world, self._wall_s()
         world.now_ns, world.wall_s, world.local = now_ns, wall_s, self._almanac.local(wall_s)
         world.signals = signals
@@ -84,7 +94,17 @@ class Triggers:
         events = self._by_hand()
         if self._tree.value(ENABLED):
             events += self._engine.step(world)
-        return [self._carry_out(event) for event in events]
+        else:
+            self._waiting.call_off()
+        for index, event in enumerate(events):
+            key = f"{self._seed}/{event.rule.name}/{int(event.wall_s)}"
+            self._waiting.put(event, _quantum(event, events[index + 1 :]), key, lead)
+        firings = []
+        for one, drawn, start_ns in self._waiting.due(now_ns, lead, refresh_ns):
+            one.made += carry_out(one.acts, self._tree, start_ns, one.key, drawn)
+            if drawn is not False:
+                firings.append(self._carried_out(one, start_ns))
+        return firings
 
     def minute_at(self, wall_s: float) -> int:
         """The minute of the day that the clock on the wall shows."""
@@ -97,14 +117,25 @@ class Triggers:
         return self._engine.standing
 
     @property
+    def without_beat(self) -> int:
+        """How often a beat was wanted and nobody knew of one."""
+        return self._waiting.without_beat
+
+    @property
     def firings(self) -> int:
         """How many times triggers fired in this show."""
         return self._fired.total()
 
     def counts(self) -> dict[str, Any]:
-        """For the report: firings by trigger, when each fired last (seconds since 1970), what stands."""
+        """For the report: firings by trigger, when each fired last (seconds since 1970), what stands, and
+        beats that were wanted and nobody knew."""
         fired = {name: self._fired[name] for name in self._rules}
-        return {"fired": fired, "last_wall_s": dict(self._last_s), "standing": sorted(self.standing)}
+        return {
+            "fired": fired,
+            "last_wall_s": dict(self._last_s),
+            "standing": sorted(self.standing),
+            "without_beat": self.without_beat,
+        }
 
     def _by_hand(self) -> list[Event]:
         events: list[Event] = []
@@ -114,19 +145,30 @@ class Triggers:
                 events += self._engine.fire(name, self._world)
         return events
 
-    def _carry_out(self, event: Event) -> Firing:
-        rule, fired = event.rule, event.what == "fired"
-        key = f"{self._seed}/{rule.name}/{int(event.wall_s)}"
-        changes = carry_out(rule.do if fired else rule.after, self._tree, event.now_ns, key)
+    def _carried_out(self, one: Pending, start_ns: int) -> Firing:
+        """All of it took effect: count it, tell of it."""
+        event, name = one.event, one.event.rule.name
+        if start_ns != event.now_ns:
+            later_s = (start_ns - event.now_ns) / 1e9
+            event = replace(event, now_ns=start_ns, wall_s=event.wall_s + later_s)
+        fired = event.what == "fired"
         if fired:
-            self._fired[rule.name] += 1
-            self._last_s[rule.name] = event.wall_s
+            self._fired[name] += 1
+            self._last_s[name] = event.wall_s
         if self._tell is not None:
-            self._tell(TRIGGER + rule.name, (int(fired),))
-        firing = Firing(event, changes)
+            self._tell(TRIGGER + name, (int(fired),))
+        firing = Firing(event, one.made)
         for hook in self._hooks:
             hook(firing)
         return firing
+
+
+def _quantum(event: Event, later: Sequence[Event]) -> Quantum | None:
+    """The beat that an event waits for: that of its trigger, or of the one that takes its place."""
+    if event.why != "another fired":
+        return event.rule.on
+    taking = (one for one in later if one.what == "fired" and one.rule.group == event.rule.group)
+    return next((one.rule.on for one in taking), None)
 
 
 class LogLines:

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from vivant.runtime.cues.running import Cues, Lead
+from vivant.runtime.cues.running import Cues
 from vivant.runtime.cycle import Cycle
 from vivant.runtime.frames import EMPTY, ManualClock, Value
 from vivant.runtime.parameters import CHOOSE
+from vivant.runtime.tempo.clock import BeatClock
+from vivant.runtime.tempo.lookahead import Lead
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.agreement import SIGNAL
 from vivant.runtime.triggers.recorded import Recorded
@@ -41,7 +43,8 @@ class Stretch:
 @dataclass(slots=True)
 class Simulation:
     """What happened. `firings` in their order; `stood` by trigger; `styles` as they were chosen; `curves` of
-    signals, one point for each SAMPLE_S (None where the signal was absent)."""
+    signals, one point for each SAMPLE_S (None where the signal was absent). `without_beat`: see
+    Triggers.without_beat."""
 
     begin: dt.datetime
     seconds: float
@@ -50,6 +53,7 @@ class Simulation:
     stood: list[Stretch] = field(default_factory=list)
     styles: list[Stretch] = field(default_factory=list)
     curves: dict[str, list[float | None]] = field(default_factory=dict)
+    without_beat: int = 0
 
     def at(self, wall_s: float) -> dt.datetime:
         """The local date and time of a moment of the simulation."""
@@ -106,7 +110,7 @@ class Plan:
 def simulate(scene: Scene, tree: Tree, plan: Plan) -> Iterator[Simulation]:
     """Run a scene's triggers through `plan`; yields the simulation once for each simulated hour (so that
     progress can be shown), the last time when it is complete."""
-    clock, begin_s = ManualClock(), plan.begin.timestamp()
+    clock, begin_s, beats = ManualClock(), plan.begin.timestamp(), BeatClock(tree)
     made = Simulation(plan.begin, plan.seconds, scene.triggers)
     triggers = Triggers(
         scene.triggers,
@@ -114,18 +118,20 @@ def simulate(scene: Scene, tree: Tree, plan: Plan) -> Iterator[Simulation]:
         scene.calendar,
         scene.signals,
         seed=plan.seed,
+        tempo=beats,
         wall_s=lambda: begin_s + clock.ns / 1e9,
     )
-    cues = Cues(scene.cues, tree, scene.calendar, wall_s=lambda: begin_s + clock.ns / 1e9)
-    room, cycle, standing, styles = Signals(), Cycle(tree), Open(), Open()
+    cues = Cues(scene.cues, tree, scene.calendar, tempo=beats, wall_s=lambda: begin_s + clock.ns / 1e9)
+    room, cycle, standing, styles = Signals((beats,)), Cycle(tree), Open(), Open()
     sampler = Sampler(made.curves)
-    hour_s = 3600.0
+    hour_s, step_ns = 3600.0, round(plan.step_s * 1e9)
     for now_s, signals in _steps(plan, triggers, tree):
         clock.ns = round(now_s * 1e9)
         room.hear(signals, clock.ns)
-        made.firings += triggers.step(clock.ns, room.step(clock.ns))
+        made.firings += triggers.step(clock.ns, room.step(clock.ns), refresh_ns=step_ns)
+        made.without_beat = triggers.without_beat
         if scene.cues:
-            cues.step(clock.ns, Lead())
+            cues.step(clock.ns, Lead(), step_ns)
         cycle.step(clock.ns)
         tree.tick(clock.ns)
         standing.turn(triggers.standing, now_s, made.stood)

@@ -12,6 +12,7 @@ from vivant.runtime.triggers.rules import (
     ParameterIs,
     Part,
     Pick,
+    Rule,
     SignalIs,
     Stands,
     Threshold,
@@ -53,6 +54,11 @@ def _leaf_text(leaf: Leaf) -> str:
 def _threshold_text(keys: Threshold) -> str:
     bound = f"above {keys.above:g}" if keys.above is not None else f"below {keys.below:g}"
     return bound if keys.until is None else f"{bound} until {keys.until:g}"
+
+
+def on_text(rule: Rule) -> str:
+    """What it waits for once its condition is true, if for anything."""
+    return "" if rule.on is None else f", on the next {rule.on}"
 
 
 def act_text(act: Act) -> str:
