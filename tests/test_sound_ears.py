@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vivant.runtime.frames import ManualClock, MonotonicClock, VivantError
-from vivant.runtime.scene import load_scene, tree_of
+from vivant.runtime.scene import change_scene, find_scene, load_scene, tree_of
 from vivant.runtime.sound.ears import (
     FILE_BLOCK,
     FILE_RATE_HZ,
@@ -212,7 +212,7 @@ def test_a_scene_names_its_ear_and_gets_its_parameters(tmp_path: Path, recording
     ("text", "message"),
     [
         ('input = "file:absent.wav"', "there is no file"),
-        ('input = ""', 'should be "off", "default"'),
+        ('input = ""', 'should be "off", "silent", "default"'),
         ('input = "default"\nlow_hz = 900.0\nhigh_hz = 400.0', "low_hz should be below high_hz"),
         ('inptu = "default"', "did you mean 'input'?"),
     ],
@@ -227,5 +227,13 @@ def test_a_section_that_is_wrong_is_a_problem_of_the_scene(tmp_path: Path, text:
 
 def test_on_the_command_line_a_file_needs_no_word_before_it(recording: Path) -> None:
     assert named_input(str(recording)) == f"file:{recording}"
+    assert named_input("off") == "silent"
     assert named_input("default") == "default"
     assert named_input(f"file:{recording}") == f"file:{recording}"
+
+
+def test_a_scene_made_for_sound_runs_without_and_opens_nothing() -> None:
+    scene = change_scene(load_scene(find_scene("pulse")), {"sound.input": "silent"})
+    assert scene.sound.input == "silent" and ear_for(scene.sound, MonotonicClock()) is None
+    with pytest.raises(VivantError, match="silence"):
+        change_scene(load_scene(find_scene("pulse")), {"sound.input": "off"})

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from vivant.runtime.frames import F32, Clock, VivantError
-from vivant.runtime.sound.section import DEFAULT, FILE, Sound
+from vivant.runtime.sound.section import DEFAULT, FILE, OFF, SILENT, Sound
 
 FILE_RATE_HZ: Final = 44_100
 FILE_BLOCK: Final = 441  # samples: a hundredth of a second
@@ -133,7 +133,7 @@ class DeviceEar:
 
 def ear_for(section: Sound, clock: Clock) -> Callable[[], Ear] | None:
     """Opens what `section` asks for, as often as it is called; None where it asks for nothing."""
-    if section.input == "off":
+    if section.input in (OFF, SILENT):
         return None
     if section.input.startswith(FILE):
         path = Path(section.input.removeprefix(FILE))

@@ -17,6 +17,7 @@ from vivant.runtime.sound.levels import EIGHT_HZ
 
 STRICT = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 OFF: Final = "off"
+SILENT: Final = "silent"  # an ear that hears nothing: a scene made for sound runs, and nothing is opened
 DEFAULT: Final = "default"
 FILE: Final = "file:"
 SOUND: Final = ROOT + "sound/"
@@ -42,7 +43,7 @@ SIGNALS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class Sound(BaseModel):
-    """[sound]: `input` is off, default, a part of a device's name, or file:PATH; `channel` 0 mixes all."""
+    """[sound]: `input` is off, silent, default, part of a device's name, file:PATH; `channel` 0 mixes all."""
 
     model_config = STRICT
 
@@ -56,7 +57,7 @@ class Sound(BaseModel):
     def _input(cls, text: str, info: ValidationInfo) -> str:
         if not text.startswith(FILE):
             if not text.strip():
-                raise ValueError('should be "off", "default", a device\'s name or "file:PATH"')
+                raise ValueError('should be "off", "silent", "default", a device\'s name or "file:PATH"')
             return text
         folder: Path = info.context["folder"] if info.context else Path.cwd()
         try:
@@ -76,7 +77,10 @@ class Sound(BaseModel):
 
 
 def named_input(text: str) -> str:
-    """An input as somebody writes it on the command line, where a file needs no `file:` before it."""
+    """An input as somebody writes it on the command line, where a file needs no `file:` before it, and where
+    off leaves a scene's signals of sound their names."""
+    if text == OFF:
+        return SILENT
     return f"{FILE}{text}" if not text.startswith(FILE) and Path(text).is_file() else text
 
 
