@@ -79,6 +79,39 @@ def test_recorded_columns_also_set_signals_over_osc_and_parameters(tmp_path: Pat
     assert events(made) == [("12:00:10", "a", "fired"), ("12:00:20", "b", "fired")]
 
 
+def test_every_signal_that_a_scenes_sections_sense_may_be_recorded(tmp_path: Path) -> None:
+    piece, table = tmp_path / "tide.toml", tmp_path / "night.csv"
+    piece.write_text(
+        'title = "Tide"\n[sound]\ninput = "default"\n[body]\ntrack = "moving"\nflow = true\n'
+        "[triggers.a]\nwhen = { all = [{ signal = 'low', above = 0.5 }, { signal = 'people', above = 1 }] }\n"
+        "do = { seed = 1 }\n"
+    )
+    table.write_text("time,low,people,flow_x,tempo_bpm\n0,0.1,2,0,120\n30,0.9,2,0,120\n")
+    arguments = [
+        "simulate",
+        str(piece),
+        "--signals",
+        str(table),
+        "--from",
+        "2026-11-21T16:00",
+        "--days",
+        "0.001",
+    ]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "Sat 21 Nov 16:00:30" in done.output
+    assert "Nobody was there" not in done.output
+
+
+def test_beats_of_the_hand_that_the_scene_sets_are_those_of_the_simulation(tmp_path: Path) -> None:
+    text = "{}\n[triggers.a]\non = 'bar'\nwhen = {{ signal = 'motion', above = 0.5 }}\ndo = {{ seed = 1 }}\n"
+    source = Recorded(("motion",), (0.0, 5.0), ((0.0,), (1.0,)))
+    led = scene(tmp_path, text.format("parameters.tempo = { source = 'tap', bpm = 120.0 }"))
+    made = simulated(led, Plan(NOON, 30.0, 0.1, source))
+    assert (events(made), made.without_beat) == ([("12:00:06", "a", "fired")], 0)
+    made = simulated(scene(tmp_path, text.format("")), Plan(NOON, 30.0, 0.1, source))
+    assert (events(made), made.without_beat) == ([("12:00:05", "a", "fired")], 1)
+
+
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-21", 24)])
 def test_a_day_is_as_long_as_the_clock_on_the_wall_makes_it(tmp_path: Path, day: str, hours: int) -> None:
     begin = dt.datetime.fromisoformat(day).replace(tzinfo=VIENNA)
