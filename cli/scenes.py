@@ -91,14 +91,15 @@ def preview_scene(
 ) -> None:
     """Draw a sheet of every cue: a show runs without a window, goes to one after another, and keeps each.
 
-    Of a scene without cues: its start and every medium. Triggers and cues that would go by themselves rest.
+    Of a scene without cues: its start and every medium. Triggers and cues that would go by themselves rest,
+    and nothing is listened to: no microphone, OSC, MIDI or Link.
     """
     from vivant.runtime.cues.preview import draw_stills, hurried, places_of
     from vivant.runtime.scene import change_scene, find_scene, load_scene, tree_of
 
     path = find_scene(scene)
-    asked: dict[str, object] = {"osc.listen": "off", "midi.inputs": ["off"], "outputs": [], "audit": "off"}
-    asked |= {"ladder": False} | ({} if source is None else {"input": source})
+    asked: dict[str, object] = {"outputs": [], "audit": "off", "ladder": False}
+    asked |= {} if source is None else {"input": source}
     loaded = hurried(change_scene(load_scene(path), asked))
     places = places_of(loaded, tree_of(loaded))
     stills = visited(loaded, places, settle_s, path.stem)

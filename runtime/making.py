@@ -94,15 +94,14 @@ class Making:
         return part
 
     def listen(self) -> None:
-        """Everything that hears: the log, doors, sound, beats, whoever tracks people."""
-        scene, clock = self.scene, self.clock
+        """Everything that hears: the log, doors, sound, beats, whoever tracks people. A preview hears nobody:
+        a rehearsal beside it keeps its ports and its microphone."""
+        scene, clock, visits = self.scene, self.clock, self.wishes.visits
         self.tracking = tracking_of(scene, self.context, clock)
         self.audit = self._keep(audit_of(scene))
-        self.ear = SoundSource.of(scene.sound, clock, self.tree.current)
-        self.beats = BeatClock(self.tree, self.ear, scene.tempo.link)
-        visits = self.wishes.visits
-        doors = doors_of(scene, clock, self.wishes, self.beats)
-        self.doors = Doors([*doors, *([] if visits is None else [visits])])
+        self.ear = SoundSource.of(scene.sound, clock, self.tree.current) if visits is None else None
+        self.beats = BeatClock(self.tree, self.ear, scene.tempo.link and visits is None)
+        self.doors = Doors(doors_of(scene, clock, self.wishes, self.beats) if visits is None else [visits])
         sources: list[Source | None] = [self.tracking, self.ear, self.beats]
         self.signals = Signals([source for source in sources if source is not None])
         for door in self.doors.all:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -12,9 +14,11 @@ from typer.testing import CliRunner
 from vivant.cli.scenes import app
 from vivant.runtime.cues.preview import Place, Still, Visits, draw_stills, hurried, places_of
 from vivant.runtime.cues.running import Cues
-from vivant.runtime.frames import U8, VivantError
+from vivant.runtime.frames import U8, ManualClock, VivantError
+from vivant.runtime.making import Making, Wishes
 from vivant.runtime.scene import Scene, load_scene, tree_of
 from vivant.runtime.sheet import GROUND
+from vivant.runtime.sound.section import Sound
 from vivant.runtime.tempo.lookahead import Lead
 
 CUES = """
@@ -97,6 +101,24 @@ def test_the_sheet_holds_every_picture_in_its_order_with_words_below(tmp_path: P
 
 
 @pytest.mark.gl
+def test_a_preview_opens_no_door_and_no_microphone(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, ExitStack() as open_parts:
+        port = f"127.0.0.1:{taken.getsockname()[1]}"
+        piece = scene(
+            tmp_path,
+            f'audit = "off"\n[osc]\nlisten = "{port}"\noscquery = "{port}"\n[midi]\ninputs = "tcp:{port}"\n'
+            f'[sound]\ninput = "default"\n[tempo]\nlink = true\n{CUES}',
+        )
+        visits = Visits((Place("a", ""),))
+        made = Making(piece, Wishes(headless=True, visits=visits), ManualClock(), open_parts)
+        made.listen()
+        assert made.ear is None and made.doors.all == (visits,)
+        assert [source.name for source in made.signals.sources] == ["tempo"]
+        with pytest.raises(VivantError, match="cannot listen"):  # which a show would
+            show = piece.model_copy(update={"sound": Sound()})
+            Making(show, Wishes(headless=True), ManualClock(), open_parts).listen()
+
+
 @pytest.mark.slow
 def test_the_command_runs_the_show_and_writes_the_sheet(tmp_path: Path) -> None:
     scene(tmp_path, f'backend = "null"\nsize = [256, 256]\nwindow_size = [64, 64]\n{CUES}')
