@@ -139,13 +139,20 @@ class Recorder:
                 slot, time_ns = item
                 self._write(slot, time_ns)
                 self._free.put(slot)
-            self._mux(self._stream.encode(None))
-            self._container.close()
-            self._file.close()
+            self._finish()
         except Exception as error:  # the thread's edge: the show goes on without its recording
             self.stopped = f"{type(error).__name__}: {error}"
             LOG.warning("%s: the recording stopped: %s", self.path, self.stopped)
             self._file.close()
+
+    def _finish(self) -> None:
+        self._mux(self._stream.encode(None))
+        if self.written:  # FFmpeg dies (SIGSEGV) where it is to join fragments and there are none
+            self._container.close()
+        self._file.close()
+        if not self.written:
+            self.stopped = "no picture came"
+            self.path.unlink()
 
     def _write(self, slot: Any, time_ns: int) -> None:
         if self._began_ns is None:

@@ -46,6 +46,13 @@ def decoded(path: Path) -> Iterator[tuple[float, U8]]:
             yield frame.time, frame.to_ndarray(format="rgb24")
 
 
+def test_a_recording_without_a_picture_leaves_no_file_and_the_show_alive(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "none.mp4", (96, 64), fps=25)
+    recorder.close()
+    assert recorder.counts()["stopped"] == "no picture came"
+    assert not (tmp_path / "none.mp4").exists()
+
+
 def test_a_recording_holds_every_picture_at_its_time_and_colour(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path / "new" / "show.mp4", (96, 64), fps=25)
     colours = [(20 * index, 200 - 15 * index, 90) for index in range(12)]
