@@ -1,61 +1,67 @@
-"""`vivant`: the one command line. Each command is a file of this folder."""
+"""`vivant`: the one command line. It loads what it is asked for, and of a show that is watched over nothing.
+
+The process that watches over a show stays small so, and each process of the show, which imports this module
+as Python starts it, is there sooner.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-import typer
+if TYPE_CHECKING:
+    from vivant.cli.commands import app
 
-from vivant.cli.adapters import app as adapters
-from vivant.cli.bench import bench
-from vivant.cli.body import app as body
-from vivant.cli.distill import app as distill
-from vivant.cli.doctor import doctor
-from vivant.cli.engines import app as engines
-from vivant.cli.guard import app as guard
-from vivant.cli.isf import app as isf
-from vivant.cli.midi import app as midi
-from vivant.cli.osc import app as osc
-from vivant.cli.parameters import parameters
-from vivant.cli.run import run
-from vivant.cli.scenes import app as scenes
-from vivant.cli.sound import app as sound
-from vivant.cli.triggers import app as triggers
-from vivant.runtime.frames import VivantError
+__all__ = ["app", "main"]
+KEEP: Final = "--keep-alive"
+LET_GO: Final = "--no-keep-alive"
 
-app = typer.Typer(
-    name="vivant",
-    help="A runtime for living images: sensors in, painted pictures out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(run)
-app.command()(doctor)
-app.command()(bench)
-app.command()(parameters)
-app.add_typer(scenes, name="scenes", help="The pieces that ship, and whether a scene file is right.")
-app.add_typer(adapters, name="adapters", help="What a scene may wear, what was refused, and auditions.")
-app.add_typer(body, name="body", help="What tracks people here, and what it sees.")
-app.add_typer(sound, name="sound", help="What can be heard, what is heard, and music to rehearse with.")
-app.add_typer(triggers, name="triggers", help="A scene's triggers, and what they would do in a week.")
-app.add_typer(osc, name="osc", help="Record what is said over OSC, and say it again.")
-app.add_typer(isf, name="isf", help="ISF shaders: check them, list them, look at them.")
-app.add_typer(midi, name="midi", help="Controllers: what is there, what it sends, and maps of it.")
-app.add_typer(engines, name="engines", help="Students and their engines: build, list, show, verify, bench.")
-app.add_typer(guard, name="guard", help="Fit a guard, and see what the guards did.")
-app.add_typer(distill, name="distill", help="From painters to a student: look at them, paint, train.")
+
+def watched(arguments: Sequence[str]) -> bool:
+    """Whether `vivant ARGUMENTS` is a show to be started again when it dies: with a window by itself, without
+    one where it is asked for. It is decided here because the process that watches loads nothing else."""
+    if not arguments or arguments[0] != "run" or "--help" in arguments:
+        return False
+    said = [one for one in arguments if one in (KEEP, LET_GO)]
+    return said[-1] == KEEP if said else "--headless" not in arguments
 
 
 def main() -> None:
     """Entry point. A problem that a person can put right is one message and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    arguments = sys.argv[1:]
+    if watched(arguments):
+        from vivant.runtime.tether import LINE
+
+        if LINE not in os.environ:
+            from vivant.runtime.standing import stand
+
+            sys.exit(stand(arguments))
+    run()
+
+
+def run() -> None:
+    """Run the command that the program was started with."""
+    from vivant.cli.commands import app
+    from vivant.runtime.frames import VivantError
+
     try:
-        app()
+        app(prog_name="vivant")
     except VivantError as problem:
         print(problem, file=sys.stderr)
         sys.exit(2)
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, loaded when somebody asks for it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__} has no {name}")
+    from vivant.cli.commands import app
+
+    return app
 
 
 if __name__ == "__main__":

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from vivant.runtime.tether import Tether
 
 BEGAN_NS = time.perf_counter_ns()
 
 
-def began_ns() -> int:
-    """When this program was started, on the monotonic clock; when it was imported, where nobody knows."""
+def began_ns(tether: Tether | None) -> int:
+    """When this program was started, on the monotonic clock: the process that watches over it, where it is
+    the first that one started; when this was imported, where nobody knows."""
     import psutil
 
-    age_s = time.time() - float(psutil.Process().create_time())
+    watched = tether is not None and not tether.before.restarts
+    age_s = time.time() - float(psutil.Process(os.getppid() if watched else None).create_time())
     return min(BEGAN_NS, time.perf_counter_ns() - round(age_s * 1e9))
 
 
@@ -81,9 +87,23 @@ def run(
     fullscreen: Annotated[bool, typer.Option("--fullscreen", help="Fill the monitor")] = False,
     monitor: Annotated[int | None, typer.Option(help="Which monitor, from 0", min=0)] = None,
     size: Annotated[str | None, typer.Option(metavar="WxH", help="Size of the window in pixels")] = None,
+    keep_alive: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-alive/--no-keep-alive",
+            help="Start it again when it crashes or hangs, where it stood; so it is unless --headless",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run a scene: take frames in, paint them, judge them, show them. Esc or Ctrl-C ends it."""
-    start_ns = began_ns()
+    del keep_alive  # vivant.cli.app has read it, before anything was loaded
+    from vivant.runtime.tether import Tether, following
+
+    tether = Tether.find()
+    start_ns = began_ns(tether)
+    if tether is not None and tether.before.restarts:  # nothing that was kept is overwritten
+        record, osc_record = (None if path is None else following(path) for path in (record, osc_record))
     from vivant.engines.machine import use_device
     from vivant.runtime.adapters.lock import check_files, check_known
     from vivant.runtime.making import Wishes
@@ -128,9 +148,11 @@ def run(
         locked,
         osc_record=osc_record,
         osc_replay=osc_replay,
+        tether=tether,
     )
     made = run_show(wanted, wishes, start_ns)
-    say(made, [path for path in (record, sheet, report, osc_record) if path is not None])
+    files = (record, sheet, report, osc_record)
+    say(made, [path for path in files if path is not None and path.exists()])
 
 
 def say(report: dict[str, object], written: list[Path]) -> None:

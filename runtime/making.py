@@ -16,6 +16,7 @@ from vivant.runtime.adapters.live import LiveAdapters, opening
 from vivant.runtime.adapters.registry import Registry
 from vivant.runtime.aliases import aliases_of
 from vivant.runtime.audit import Audit, audit_folder
+from vivant.runtime.backoff import START_LIMIT_S
 from vivant.runtime.body.process import BodyTracking
 from vivant.runtime.canvas import Canvas
 from vivant.runtime.changing import Changes, programme_of
@@ -35,6 +36,7 @@ from vivant.runtime.record import Recorder
 from vivant.runtime.refusals import Refusals, Unspoken
 from vivant.runtime.render import Job, render
 from vivant.runtime.replay import ReplayDoor
+from vivant.runtime.returning import Returning
 from vivant.runtime.scene import Scene, tree_of
 from vivant.runtime.signals import Signals, Source
 from vivant.runtime.sound.listening import SoundSource
@@ -42,6 +44,7 @@ from vivant.runtime.supervise import RenderProcess, start_limit_s
 from vivant.runtime.surface import Surface, open_headless, open_window
 from vivant.runtime.tape import Tape
 from vivant.runtime.tempo.clock import BeatClock
+from vivant.runtime.tether import Tether
 from vivant.runtime.triggers.running import Hook, LogLines
 from vivant.runtime.witness import Witness
 
@@ -60,6 +63,7 @@ class Wishes:
     osc_record: Path | None = None
     osc_replay: Path | None = None
     visits: Visits | None = None  # the show is for a preview, and ends when every place was seen
+    tether: Tether | None = None  # somebody watches over the show (vivant.runtime.standing)
 
 
 class Closing(Protocol):
@@ -82,6 +86,8 @@ class Making:
         self.scenes = programme_of(scene)
         self.tree = tree_of(scene)
         self.tree.assign(wishes.assignments)
+        tether = wishes.tether
+        self._returning = None if tether is None else Returning(tether, self.tree, clock.now_ns())
         self.context = mp.get_context("spawn")
         self.lanes = make_lanes(self.context)
         self.registry = Registry.own()
@@ -127,6 +133,8 @@ class Making:
             body_lanes=None if self.tracking is None else self.tracking.lanes,
         )
         limit_s = start_limit_s(find(scene.student).glob("*.onnx*"))
+        if self.wishes.tether is not None:
+            self.wishes.tether.expect(limit_s + START_LIMIT_S)
         self.process = RenderProcess(self.context, render, job, self.lanes, self.clock, limit_s)
         self.process.start()
         self._open_parts.callback(self.process.stop)
@@ -154,6 +162,11 @@ class Making:
         hooks: list[Hook] = [LogLines()]
         if self.audit is not None:
             self.witness = Witness(self.audit, self.facts, scene.guard.audit_pictures)
+            before = None if self.wishes.tether is None else self.wishes.tether.before
+            if before is not None and before.restarts:
+                self.audit.note(
+                    "restart", process="show", restarts=before.restarts, reason=before.reasons[-1]
+                )
             tree.heard, tree.denied = self.witness.heard, self.witness.refused
             hooks.append(self.witness.fired)
         locked = self.wishes.locked
@@ -202,6 +215,7 @@ class Making:
                 drives=parts.drives,
                 outputs=self.outputs,
                 changes=self.changes,
+                returning=self._returning,
             ),
         )
 

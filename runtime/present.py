@@ -38,6 +38,7 @@ from vivant.runtime.parts import Parts
 from vivant.runtime.patience import Patience
 from vivant.runtime.record import Recorder
 from vivant.runtime.report import Meters
+from vivant.runtime.returning import Returning
 from vivant.runtime.signals import Signals
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.surface import Surface
@@ -104,6 +105,7 @@ class Company:
     drives: Drives | None = None
     outputs: Outputs = field(default_factory=Outputs)
     changes: Changes | None = None
+    returning: Returning | None = None
 
 
 class Present:
@@ -178,6 +180,8 @@ class Present:
             beside.triggers.step(now_ns, signals, self._lead, self._refresh_ns)
         if beside.cues is not None:
             beside.cues.step(now_ns, self._lead, self._refresh_ns)
+        if beside.returning is not None:
+            beside.returning.step(now_ns, beside.cues, beside.changes, self._shown.arrived_ns)
         self._cycle.step(now_ns)
         self._tree.tick(now_ns)
         if beside.drives is not None:

@@ -24,14 +24,16 @@ LOG = logging.getLogger("vivant.show")
 
 
 class Stop:
-    """Set by SIGINT and SIGTERM; the present loop asks it at every refresh."""
+    """Set by SIGINT, SIGTERM and SIGHUP; the present loop asks it at every refresh."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def install(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._heard)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no terminal that hangs up
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, self._heard)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
@@ -57,7 +59,11 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
         gc.freeze()
         say(scene, made.facts, made.doors, made.signals)
         until_ns = None if wishes.seconds is None else clock.now_ns() + round(wishes.seconds * 1e9)
+        if wishes.tether is not None:
+            until_ns = wishes.tether.until(until_ns)
         present.run(until_ns, lambda: stop() or (visits is not None and visits.done))
+        if wishes.tether is not None:
+            wishes.tether.ending()
         if made.recorder is not None:
             made.recorder.close()  # what is still on its way to the file belongs into the report
         if made.witness is not None:
@@ -122,6 +128,7 @@ def assemble(made: Making, present: Present) -> dict[str, Any]:
             "restarts": process.restarts,
             "longest_gap_ms": present.meters.longest_gap_ms,
         },
+        "show_process": None if made.wishes.tether is None else made.wishes.tether.counts(),
         "flash_guard": present.flash,
         "triggers": present.triggers,
         "lane": present.lane,

@@ -17,16 +17,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from vivant.runtime.backoff import BACK_OFF_S, START_LIMIT_S, BackOff
 from vivant.runtime.frames import STAGES, Clock, VivantError
 
 LOG = logging.getLogger("vivant.supervise")
 
-START_LIMIT_S: Final = 90.0  # compiling a student for the first time takes long; a silent one does not
 START_S_A_GIGABYTE: Final = 120.0  # besides: a student of gigabytes is read, checked, widened and compiled
 SILENT_LIMIT_S: Final = 2.0
 SLOWEST: Final = 12.0  # times one denoising step at the start: four steps, on a machine three times as busy
-BACK_OFF_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0)
-HEALTHY_AFTER_S: Final = 30.0  # a process that lived this long starts the back-off anew
 STOP_WAIT_S: Final = 3.0
 
 
@@ -77,13 +75,12 @@ class RenderProcess:
         back_off_s: Sequence[float] = BACK_OFF_S,
     ) -> None:
         self._context, self._body, self.job = context, body, job
-        self._name, self._back_off_s = name, tuple(back_off_s)
+        self._name, self._back_off = name, BackOff(back_off_s)
         self._start_limit_s = start_limit_s
         self._lanes, self._clock = lanes, clock
         self._process: BaseProcess | None = None
         self._line: Connection | None = None
         self._started_ns = 0
-        self._failures = 0
         self._start_at_ns = 0
         self.hello: Hello | None = None
         self.facts: dict[str, Any] = {}
@@ -189,10 +186,7 @@ class RenderProcess:
         return max(SILENT_LIMIT_S, SLOWEST * float(self.facts.get("step_ms", 0.0)) / 1e3)
 
     def _give_up(self, trouble: str, now_ns: int) -> None:
-        lived_s = (now_ns - self._started_ns) / 1e9
-        self._failures = 0 if lived_s > HEALTHY_AFTER_S else self._failures
-        wait_s = self._back_off_s[min(self._failures, len(self._back_off_s) - 1)]
-        self._failures += 1
+        wait_s = self._back_off.failed((now_ns - self._started_ns) / 1e9)
         self._start_at_ns = now_ns + round(wait_s * 1e9)
         self.trouble = trouble
         LOG.warning("%s process %s %s; starting another in %.2f s", self._name, self.pid, trouble, wait_s)
@@ -214,7 +208,7 @@ class RenderProcess:
         """Another job from now on: the child ends at once, and another one is started with it. Until that can
         render, the last picture is all there is."""
         self._end(grace_s=0.0)
-        self.job, self._failures = job, 0
+        self.job, self._back_off.failures = job, 0
         self.start()
 
     def stop(self) -> None:

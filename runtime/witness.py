@@ -21,7 +21,7 @@ from vivant.runtime.ladder import Step as Rung
 from vivant.runtime.triggers.running import Firing
 
 AGAIN_NS: Final = 1_000_000_000
-NOT_PEOPLE: Final = ("triggers", "cues", "scene", "command line", "cycle")
+NOT_PEOPLE: Final = ("triggers", "cues", "scene", "command line", "cycle", "return")
 STATES: Final = {"waiting": "found", "passed": "auditioned"}
 """What the log calls a state of News; others as they are."""
 SHORT: Final = 12  # characters of a hash

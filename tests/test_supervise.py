@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from vivant.runtime.backoff import START_LIMIT_S
 from vivant.runtime.exchange import Lanes, make_lanes
 from vivant.runtime.frames import MonotonicClock, VivantError
-from vivant.runtime.supervise import RENDER, START_LIMIT_S, Hello, RenderProcess, start_limit_s
+from vivant.runtime.supervise import RENDER, Hello, RenderProcess, start_limit_s
 
 CONTEXT = mp.get_context("spawn")
 
@@ -116,7 +117,7 @@ def test_back_off_grows_for_a_child_that_dies_at_once(start: Callable[[str], Ren
     process = start("dies")
     assert poll_until(process, lambda: process.restarts == 3)
     waits = process._start_at_ns - process._clock.now_ns()
-    assert process._failures >= 3
+    assert process._back_off.failures >= 3
     assert waits < 2e9
 
 

@@ -113,6 +113,16 @@ class Cues:
         if self._called is not None:
             self._bring(self._called, now_ns, refresh_ns)
 
+    def resume(self, name: str, now_ns: int) -> None:
+        """Stand at a cue whose values are there already, as after a restart: what follows it is waited for
+        anew. A name that the list does not have changes nothing."""
+        if name not in self._numbers:
+            return
+        self._called, self.standing = None, self._numbers[name]
+        cue = self.list[self.standing]
+        self._follow_ns = None if cue.follow_s is None else now_ns + round(cue.follow_s * 1e9)
+        self._stand(now_ns)
+
     @property
     def next(self) -> int | None:
         """The cue that `go` calls now; None at the end of the list."""
