@@ -41,7 +41,7 @@ def check_scenes(
 ) -> None:
     """Check scene files in full and say everything that is wrong with them, doubtful triggers too."""
     from vivant.runtime.adapters.lock import check_files, check_known
-    from vivant.runtime.changing import programme_of
+    from vivant.runtime.changing import programme_of, unheard
     from vivant.runtime.isf.looking import undrawable
     from vivant.runtime.isf.section import files_in
     from vivant.runtime.problems import report
@@ -55,8 +55,9 @@ def check_scenes(
             scene = load_scene(path)
             if lock is not None:
                 check_known(lock, scene, path)
-            programme_of(scene)
+            scenes = programme_of(scene)
             grave, warnings = doubts_of(scene)
+            warnings += unheard(scenes)
             grave += undrawable(files_in(scene.effects, scene.transitions, scene.input))
         except VivantError as error:
             troubles.append(str(error))

@@ -23,8 +23,11 @@ from vivant.runtime.problems import report
 from vivant.runtime.programme import HOME
 from vivant.runtime.render import Job
 from vivant.runtime.scene import Scene, load_scene, tree_of
+from vivant.runtime.scene_signals import sensed_by
 from vivant.runtime.supervise import RenderProcess
 from vivant.runtime.tree import Tree
+from vivant.runtime.triggers.agreement import leaves
+from vivant.runtime.triggers.rules import SignalIs
 
 LOG: Final = logging.getLogger("vivant.scenes")
 SOURCE: Final = "scenes"
@@ -59,6 +62,8 @@ class Changes:
     @classmethod
     def of(cls, scenes: Mapping[str, Scene], room: Room, process: RenderProcess) -> Changes | None:
         """For a show of several scenes; None for one of one."""
+        for line in unheard(scenes):
+            LOG.warning("%s", line)
         return cls(scenes, room, process) if len(scenes) > 1 else None
 
     def step(self, now_ns: int) -> Parts | None:
@@ -174,8 +179,34 @@ def _apart(scene: Scene, home: Scene) -> list[str]:
         for act in (*rule.do, *rule.after):
             if act.key == "scene" and act.to not in names:
                 found.append(f"triggers.{rule.name}: {act.to} is none of this programme: {', '.join(names)}")
-    plain = Scene.model_validate({"title": scene.title})
-    for key in ROOM:
-        if getattr(scene, key, None) != getattr(plain, key, None):
-            LOG.info("%s: [%s] does not count here; the show keeps that of its first scene", scene.title, key)
     return found
+
+
+def unheard(scenes: Mapping[str, Scene]) -> list[str]:
+    """What the later scenes of a programme say of the room, where the show stays in that of its first one,
+    and the signals that are never known because of it: a line for each scene."""
+    found, home = [], scenes[HOME]
+    for name, scene in scenes.items():
+        plain = Scene.model_validate({"title": scene.title})
+        idle = [key for key in ROOM if getattr(scene, key) not in (getattr(home, key), getattr(plain, key))]
+        if idle:
+            sections = ", ".join(f"[{key}]" if key != "outputs" else key for key in idle)
+            lacking = ", ".join(sorted(_asked(scene) & (_said(scene) - _said(home))))
+            never = f" Never known in it: {lacking}." if lacking else ""
+            found.append(
+                f"{name}: {sections} does not take effect in this programme: what hears, tracks and sends "
+                f"stays as in the scene that the show is started with. Write it there.{never}"
+            )
+    return found
+
+
+def _said(scene: Scene) -> set[str]:
+    """The signals that a scene's senses and sources say."""
+    return {*sensed_by(scene.model_dump(exclude={"triggers", "cues"}))}
+
+
+def _asked(scene: Scene) -> set[str]:
+    """The signals that a scene's triggers and drives read."""
+    of_triggers = (leaf for rule in scene.triggers.values() for leaf, _ in leaves(rule.when))
+    named = {leaf.signal for leaf in of_triggers if isinstance(leaf, SignalIs)}
+    return named | {drive.signal for drive in scene.drives.values()}

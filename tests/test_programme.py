@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from vivant.runtime.changing import programme_of
+from vivant.cli.scenes import app
+from vivant.runtime.changing import programme_of, unheard
 from vivant.runtime.frames import VivantError
 from vivant.runtime.scene import change_scene, load_scene, tree_of
 
@@ -90,6 +92,39 @@ def test_a_critic_that_would_not_be_heard_is_told_before_the_show(tmp_path: Path
         programme_of(load_scene(write(tmp_path, "dusk", "[programme]\nscenes = ['tide.toml']\n")))
     both = load_scene(write(tmp_path, "dawn", f"{critic}[programme]\nscenes = ['tide.toml']\n"))
     assert list(programme_of(both)) == ["home", "tide"]
+
+
+LOUD = """
+[sound]
+input = "default"
+[midi]
+inputs = "off"
+[triggers.kick]
+when = { all = [{ signal = "low", above = 0.5 }, { signal = "motion", above = 0.5 }] }
+do = { seed = 1 }
+[drives.flash]
+signal = "onset"
+to = "look/exposure"
+amount = 0.2
+"""
+
+
+def test_sections_of_a_later_scene_that_do_not_take_effect_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "loud", LOUD)
+    quiet = write(tmp_path, "dusk", "[programme]\nscenes = ['loud.toml']\n")
+    (line,) = unheard(programme_of(load_scene(quiet)))
+    assert line.startswith("loud: [sound] does not take effect in this programme")
+    assert line.endswith("Never known in it: low, onset.")
+    checked = CliRunner().invoke(app, ["check", str(quiet)], catch_exceptions=False)
+    assert "dusk.toml: warning: loud: [sound] does not take effect" in checked.output
+    assert checked.exit_code == 0
+
+
+def test_a_later_scene_that_wants_the_same_room_is_not_warned_of(tmp_path: Path) -> None:
+    write(tmp_path, "loud", LOUD)
+    write(tmp_path, "still")
+    alike = write(tmp_path, "dusk", f"{LOUD}[programme]\nscenes = ['loud.toml', 'still.toml']\n")
+    assert unheard(programme_of(load_scene(alike))) == []
 
 
 def test_a_scene_without_a_programme_has_no_parameter_for_it(tmp_path: Path) -> None:
