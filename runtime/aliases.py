@@ -2,67 +2,37 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from vivant.runtime.fades import CURVES
 from vivant.runtime.frames import Value
+from vivant.runtime.mapped import SHAPES, Ends, Mapped, backwards, ends_trouble, target_trouble
 from vivant.runtime.parameters import CLAMP_SHARE, LARGEST_NUMBER, NORM, ROOT, Parameter
 from vivant.runtime.problems import key_text, problem
 from vivant.runtime.tree import Tree
 
 ADDRESS: Final = re.compile(r"(/[!-~]+)+")  # printable ASCII ...
 RESERVED: Final = re.compile(r"[#*,?\[\]{}]|//|/$")  # ... without what OSC 1.0 keeps for patterns
-STEPS: Final = 40  # of halving, to go a curve back: finer than float32
-
-Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
-Ends = Annotated[tuple[Number, Number], Field(strict=False)]
 
 
-class Renamed(BaseModel):
+class Renamed(Mapped):
     """What an alias means: the parameter `to`; `from`, the numbers that its sender sends from one end to the
-    other; `onto`, where in the parameter's range these are meant to lie (all of it, if not given); and one
-    of the fades' curves between the two."""
+    other; `onto`, where in the parameter's range these are meant to lie (all of it, if not given); and the
+    curve between the two."""
 
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True
-    )
-
-    to: str
     from_: Ends | None = Field(None, alias="from")
     onto: Ends | None = None
     norm: bool = False
-    curve: str = "linear"
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, given: Any) -> Any:  # Any: whatever TOML holds
         return {"to": given} if isinstance(given, str) else given
-
-    @field_validator("from_", "onto")
-    @classmethod
-    def _apart(cls, ends: tuple[float, float] | None) -> tuple[float, float] | None:
-        if ends is not None and ends[0] == ends[1]:
-            raise ValueError("should be two different numbers, such as [0, 127]")
-        return ends
-
-    @field_validator("curve")
-    @classmethod
-    def _curve(cls, name: str) -> str:
-        if name not in CURVES:
-            raise ValueError(f"should be one of {', '.join(CURVES)}")
-        return name
-
-    @property
-    def address(self) -> str:
-        """The full address of what is meant."""
-        return self.to if self.to.startswith("/") else ROOT + self.to
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +64,7 @@ class Alias:
         share = (number - self.begin) / (self.end - self.begin)
         if not -CLAMP_SHARE <= share <= 1 + CLAMP_SHARE:
             return None
-        return (self.low + (self.high - self.low) * CURVES[self.curve](min(max(share, 0.0), 1.0)),)
+        return (self.low + (self.high - self.low) * SHAPES[self.curve](min(max(share, 0.0), 1.0)),)
 
     def back(self, parameter: Parameter, value: Value) -> Value:
         """What the sender would have sent for `value` of the target's parameter."""
@@ -104,18 +74,7 @@ class Alias:
         if self.plain:
             return number
         share = min(max((number - self.low) / (self.high - self.low), 0.0), 1.0)
-        return self.begin + (self.end - self.begin) * _backwards(self.curve, share)
-
-
-def _backwards(curve: str, reached: float) -> float:
-    """Where on a curve, all of which rise, `reached` is."""
-    if curve == "linear":
-        return reached
-    low, high = 0.0, 1.0
-    for _ in range(STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if CURVES[curve](middle) < reached else (low, middle)
-    return high
+        return self.begin + (self.end - self.begin) * backwards(self.curve, share)
 
 
 def aliases_of(renamed: Mapping[str, Renamed]) -> tuple[Alias, ...]:
@@ -143,9 +102,15 @@ def alias_problems(aliases: Mapping[str, Any], tree: Tree) -> Iterator[str]:
             one = Renamed.model_validate(given)
         except ValidationError:
             continue
-        trouble = _trouble(one, tree)
+        where = ("osc", "aliases", address)
+        trouble = target_trouble(one.address, tree, norm=True) or _clash(one, tree)
         if trouble is not None:
-            yield problem(("osc", "aliases", address), one.to, trouble)
+            yield problem(where, one.to, trouble)
+        elif one.onto is not None:
+            parameter = tree.parameters[one.address.removesuffix(NORM)]
+            trouble = ends_trouble(one.onto, parameter, one.address.endswith(NORM))
+            if trouble is not None:
+                yield problem((*where, "onto"), one.onto, trouble)
 
 
 def _address_trouble(text: str) -> str | None:
@@ -156,27 +121,11 @@ def _address_trouble(text: str) -> str | None:
     return None
 
 
-def _trouble(one: Renamed, tree: Tree) -> str | None:
-    known, wanted = tree.addresses(), one.address
-    if wanted not in known:
-        near = difflib.get_close_matches(wanted, known, n=1)
-        return "unknown parameter; " + (f"did you mean '{near[0]}'?" if near else "see: vivant parameters")
-    parameter = tree.parameters.get(wanted) or tree.parameters[wanted.removesuffix(NORM)]
-    if parameter.read_only:
-        return "is only reported, it cannot be set"
+def _clash(one: Renamed, tree: Tree) -> str | None:
+    """What of an alias does not go with what."""
+    parameter = tree.parameters[one.address.removesuffix(NORM)]
     if parameter.kind in ("action", "text") and (one.from_ or one.onto or one.norm):
         return f"is {'an action' if parameter.kind == 'action' else 'a text'} and has no range to map onto"
     if one.onto is not None and one.norm:
         return "'onto' is in the parameter's own unit, so that norm = true does not go with it"
-    if one.onto is not None:
-        return _outside(one.onto, parameter, wanted.endswith(NORM))
     return None
-
-
-def _outside(onto: tuple[float, float], parameter: Parameter, norm: bool) -> str | None:
-    if parameter.kind not in ("float", "int") and not norm:
-        return "is no number, so that 'onto' does not go with it; leave it away"
-    low, high = (0.0, 1.0) if norm else (parameter.minimum, parameter.maximum)
-    if low <= min(onto) and max(onto) <= high:
-        return None
-    return f"'onto' should be within [{low:g}, {high:g}]"

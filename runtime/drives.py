@@ -16,13 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from vivant.runtime.fades import CURVES
 from vivant.runtime.frames import EMPTY
-from vivant.runtime.parameters import ROOT, Parameter
+from vivant.runtime.parameters import ROOT, Parameter, address_of
 from vivant.runtime.problems import problem
 from vivant.runtime.tempo.lookahead import DRAWN, Lead
 from vivant.runtime.tempo.parameters import SIGNALS as BEAT_SIGNALS
 from vivant.runtime.tree import Tree
 from vivant.runtime.triggers.agreement import SIGNAL
-from vivant.runtime.triggers.reading import address_of
 from vivant.runtime.triggers.rules import Declared
 
 DRIVE: Final = ROOT + "drive/"

@@ -104,6 +104,11 @@ class Parameter:
         return (float(value) - self.minimum) / (self.maximum - self.minimum)
 
 
+def address_of(text: str) -> str:
+    """A parameter's whole address; a leading /vivant/ may be left out."""
+    return text if text.startswith("/") else ROOT + text
+
+
 @dataclass(frozen=True, slots=True)
 class AdapterSketch:
     """What the parameters need to know of an adapter: one line on it, and whether it is a medium of its own

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vivant.runtime.aliases import Alias, Renamed, alias_problems, aliases_of
-from vivant.runtime.fades import CURVES
 from vivant.runtime.frames import VivantError
+from vivant.runtime.mapped import SHAPES
 from vivant.runtime.parameters import parameters_for
 from vivant.runtime.scene import change_scene, load_scene
 from vivant.runtime.tree import Tree
@@ -52,7 +52,7 @@ def test_a_number_lands_where_the_scene_says(
     assert tree.value(address) == pytest.approx(value) if isinstance(value, float) else value
 
 
-@pytest.mark.parametrize("curve", list(CURVES))
+@pytest.mark.parametrize("curve", list(SHAPES))
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_every_curve_is_gone_back(tree: Tree, curve: str, share: float) -> None:
     one = alias({"to": "look/exposure", "from": [0, 1], "curve": curve})
@@ -82,8 +82,8 @@ def test_a_number_far_outside_what_the_scene_says_is_not_taken(sent: float) -> N
         ("/x", "look/exposur", "did you mean '/vivant/look/exposure'?"),
         ("/x", "status/late", "is only reported"),
         ("/x", {"to": "panic", "from": [0, 1]}, "is an action and has no range"),
-        ("/x", {"to": "look/exposure", "onto": [-3, 0]}, "'onto' should be within [-2, 2]"),
-        ("/x", {"to": "style/choose", "onto": [0, 3]}, "is no number"),
+        ("/x", {"to": "look/exposure", "onto": [-3, 0]}, "onto = [-3.0, 0.0]: should lie in [-2, 2]"),
+        ("/x", {"to": "style/choose", "onto": [0, 3]}, "onto = [0.0, 3.0]: goes with a number"),
         ("/x", {"to": "look/exposure", "onto": [-1, 0], "norm": True}, "does not go with it"),
         ("x", "look/exposure", "the address should be one of plain characters"),
         ("/x*", "look/exposure", "the address should be one of plain characters"),
@@ -107,7 +107,7 @@ def test_a_scene_says_all_that_is_wrong_with_its_aliases_at_once(tmp_path: Path)
     said = str(error.value)
     assert "3 problems" in said
     assert 'osc.aliases."/a"' in said and "did you mean '/vivant/look/exposure'?" in said
-    assert "should be two different numbers" in said and "should be one of smooth" in said
+    assert "has the same end twice" in said and "should be one of smooth" in said
 
 
 def test_aliases_stay_when_the_command_line_changes_a_scene(tmp_path: Path) -> None:

@@ -31,16 +31,18 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     path.write_text(
         '[[controls]]\ncontrol = "cc:1"\nto = "look/exposure"\n'
         '[[controls]]\ncontrol = "cc:1:7"\nto = "look/exposure"\ncurve = "bent"\nrange = [1]\nwey = 1\n'
+        '[[controls]]\ncontrol = "cc:1:7"\nto = "look/exposure"\nrange = [1, 1]\n'
     )
     with pytest.raises(VivantError) as told:
         read_map(path)
     message = str(told.value)
-    assert message.startswith(f"{path}: 4 problems")
+    assert message.startswith(f"{path}: 5 problems")
     for words in (
         "controls[0].control",
         "should be one of smooth",
         "controls[1].range",
         "did you mean 'way'?",
+        "controls[2].range = [1, 1]: has the same end twice",
     ):
         assert words in message
 
@@ -52,7 +54,6 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         (Binding(control="cc:1:7", to="status/held"), "is only reported"),
         (Binding(control="cc:1:7", to="look/exposure/norm"), "leave /norm out"),
         (Binding(control="cc:1:7", to="look/exposure", range=(-5.0, 1.0)), "should lie in [-2, 2] EV"),
-        (Binding(control="cc:1:7", to="look/exposure", range=(1.0, 1.0)), "the same end twice"),
         (Binding(control="cc:1:7", to="style/choose", range=(0.0, 1.0)), "goes with a number"),
         (Binding(control="note:1:7", to="style/choose", value="inc"), "should be oil | ink"),
         (Binding(control="note:1:7", to="look/grain", way="relative"), "is for controllers that turn"),

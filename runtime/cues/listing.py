@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from vivant.engines.diffusion.wishes import PROMPT
 from vivant.runtime.fades import CURVES
 from vivant.runtime.frames import EMPTY, Value
-from vivant.runtime.parameters import ADAPTER, CHOOSE, ROOT
+from vivant.runtime.parameters import ADAPTER, CHOOSE, address_of
 from vivant.runtime.problems import key_text, problem, problems_of
 from vivant.runtime.tempo.contract import Quantum
 from vivant.runtime.triggers.almanac import CLOCK_TIME
@@ -217,8 +217,7 @@ def _values(table: Mapping[str, Any], path: Path, problems: list[str]) -> Iterat
     while waiting:
         keys, value = waiting.pop()
         where: Path = (*path, "set", *keys)
-        address = "/".join(keys)
-        address = address if address.startswith("/") else ROOT + address
+        address = address_of("/".join(keys))
         if isinstance(value, dict) and "to" in value and {*value} <= WAY:
             try:
                 way = WayKeys.model_validate(value)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Final
 
 from vivant.runtime.frames import Value
+from vivant.runtime.mapped import SHAPES, backwards
 from vivant.runtime.midi.controls import Control, control_of
-from vivant.runtime.midi.mapping import SHAPES, Binding, Way
+from vivant.runtime.midi.mapping import Binding, Way
 from vivant.runtime.parameters import Parameter
 from vivant.runtime.tree import Tree
 
@@ -16,7 +17,6 @@ SOURCE: Final = "midi"
 NEAR: Final = 0.02  # of a fader's way: so near to the value it takes hold of it
 PRESSED: Final = ("note", "touch")
 STEP: Final = 1 / 127  # of the range, for each detent of a knob without end
-HALVINGS: Final = 30
 
 
 class Hand:
@@ -110,18 +110,14 @@ class Hand:
         return round(value) if self.parameter.kind == "int" else value
 
     def _share(self, tree: Tree) -> float:
-        """Where on the control's way the value lies; every shape rises, so halving finds it."""
+        """Where on the control's way the value lies."""
         value = tree.value(self.parameter.address)
         if self.parameter.kind == "choice":
             wanted = self.parameter.norm(value)
         else:
             low, high = (float(end) for end in self._ends)
             wanted = (float(value) - low) / (high - low)
-        wanted, low, high = min(max(wanted, 0.0), 1.0), 0.0, 1.0
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if self._shape(middle) < wanted else (low, middle)
-        return high
+        return backwards(self.binding.curve, min(max(wanted, 0.0), 1.0))
 
     def _lit(self, tree: Tree) -> bool:
         """Whether a button should be lit: its value is in force, or its switch is on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from vivant.engines.manifest import write_atomically
-from vivant.runtime.fades import CURVES
 from vivant.runtime.frames import Value, VivantError
+from vivant.runtime.mapped import Ends, Mapped, ends_trouble, target_trouble
 from vivant.runtime.midi.controls import Control, control_of
-from vivant.runtime.parameters import NORM, ROOT, Parameter
+from vivant.runtime.parameters import ROOT
 from vivant.runtime.problems import problem, problems_of, report
 from vivant.runtime.tree import Tree
 
@@ -23,21 +22,15 @@ STRICT: Final = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_n
 LARGEST_FILE: Final = 1_000_000
 
 Way = Literal["auto", "absolute", "pickup", "relative", "press", "toggle", "hold", "velocity"]
-SHAPES: Final = {**CURVES, "square": lambda x: x * x, "root": math.sqrt}
-"""How a position from 0 to 1 becomes a share of the range. The only door from a name to one."""
 
 
-class Binding(BaseModel):
+class Binding(Mapped):
     """One control and what it moves. `range` in the parameter's unit, its own where none is given; the second
     may be the smaller. `value` is what a press sets."""
 
-    model_config = STRICT
-
     control: str
-    to: str
     way: Way = "auto"
-    range: tuple[float, float] | None = Field(default=None, strict=False)
-    curve: str = "linear"
+    range: Ends | None = None
     value: Value | None = None
     feedback: bool = True
 
@@ -46,18 +39,6 @@ class Binding(BaseModel):
     def _control(cls, text: str) -> str:
         control_of(text)
         return text
-
-    @field_validator("curve")
-    @classmethod
-    def _curve(cls, name: str) -> str:
-        if name not in SHAPES:
-            raise ValueError(f"should be one of {', '.join(SHAPES)}")
-        return name
-
-    @property
-    def address(self) -> str:
-        """The parameter's whole address."""
-        return self.to if self.to.startswith("/") else ROOT + self.to
 
 
 class MidiMap(BaseModel):
@@ -92,32 +73,22 @@ def map_problems(found: MidiMap, tree: Tree) -> Iterator[str]:
 
 def binding_problems(one: Binding, tree: Tree, path: Sequence[str | int] = ()) -> Iterator[str]:
     """What the parameters of a show say against one binding."""
-    parameter = tree.parameters.get(one.address)
-    if parameter is None or parameter.read_only or one.address.endswith(NORM):
-        said = tree.problem(one.address.removesuffix(NORM), 0.0) or "leave /norm out"
-        yield problem((*path, "to"), one.to, said)
+    trouble = target_trouble(one.address, tree)
+    if trouble is not None:
+        yield problem((*path, "to"), one.to, trouble)
         return
+    parameter = tree.parameters[one.address]
     if parameter.kind == "text" and one.value is None:
         yield problem((*path, "to"), one.to, "is a text; give the value that a press sets")
     if one.value is not None:
         trouble = None if parameter.kind == "action" else tree.problem(one.address, one.value)
         if trouble is not None:
             yield problem((*path, "value"), one.value, trouble)
-    if one.range is not None:
-        yield from _range_problems(one.range, parameter, (*path, "range"))
+    trouble = None if one.range is None else ends_trouble(one.range, parameter)
+    if trouble is not None:
+        yield problem((*path, "range"), one.range, trouble)
     if one.way == "relative" and control_of(one.control).kind not in ("cc", "cc14", "nrpn"):
         yield problem((*path, "way"), one.way, "is for controllers that turn without end: a cc")
-
-
-def _range_problems(
-    ends: tuple[float, float], parameter: Parameter, path: Sequence[str | int]
-) -> Iterator[str]:
-    if parameter.kind not in ("float", "int"):
-        yield problem(path, ends, f"goes with a number; {parameter.address} is a {parameter.kind}")
-    elif not all(parameter.minimum <= end <= parameter.maximum for end in ends):
-        yield problem(path, ends, f"should lie in {parameter.range_text()}")
-    elif ends[0] == ends[1]:
-        yield problem(path, ends, "has the same end twice: it would move nothing")
 
 
 def write_map(found: MidiMap, path: Path) -> None:
@@ -134,7 +105,7 @@ def write_map(found: MidiMap, path: Path) -> None:
 
 def _keys(one: Binding) -> Iterator[str]:
     given: Mapping[str, Any] = one.model_dump(exclude_defaults=True)
-    for key, value in given.items():
+    for key, value in {"control": one.control, **given}.items():
         yield f"{key} = {json.dumps(list(value) if isinstance(value, tuple) else value)}"
 
 

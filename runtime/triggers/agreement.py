@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from vivant.runtime.frames import Value
-from vivant.runtime.parameters import ADAPTER, CHOOSE, NORM, PANIC, PANIC_RELEASE, ROOT, Parameter
+from vivant.runtime.parameters import ADAPTER, CHOOSE, NORM, PANIC, PANIC_RELEASE, ROOT, Parameter, address_of
 from vivant.runtime.problems import key_text, problem
 from vivant.runtime.signals import OWN, SENSED
 from vivant.runtime.tree import Tree
-from vivant.runtime.triggers.reading import Path, address_of
+from vivant.runtime.triggers.reading import Path
 from vivant.runtime.triggers.rules import (
     Act,
     Compound,

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from vivant.runtime.parameters import Parameter
+from vivant.runtime.parameters import Parameter, address_of
 from vivant.runtime.signals import SENSED
 from vivant.runtime.triggers.agreement import SIGNAL
-from vivant.runtime.triggers.reading import address_of
 from vivant.runtime.triggers.rules import (
     Compound,
     Leaf,

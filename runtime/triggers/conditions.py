@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from vivant.runtime.frames import EMPTY, Value
+from vivant.runtime.parameters import address_of
 from vivant.runtime.triggers.agreement import SIGNAL
 from vivant.runtime.triggers.almanac import MONDAY, Almanac, Days, Moments, Window, cron_of, in_hours
-from vivant.runtime.triggers.reading import address_of
 from vivant.runtime.triggers.rules import (
     Calendar,
     Compound,

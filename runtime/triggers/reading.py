@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vivant.runtime.frames import Value
-from vivant.runtime.parameters import ADAPTER, BACK, CHOOSE, GO, GOTO, ROOT, SCENE
+from vivant.runtime.parameters import ADAPTER, BACK, CHOOSE, GO, GOTO, ROOT, SCENE, address_of
 from vivant.runtime.problems import key_text, problem, problems_of
 from vivant.runtime.triggers.rules import (
     ACTIONS,
@@ -159,11 +159,6 @@ class Reader:
 
     def _wrong(self, path: Path, value: object, rule: str) -> None:
         self.problems.append(problem(path, value, rule))
-
-
-def address_of(text: str) -> str:
-    """A parameter's whole address; a leading /vivant/ may be left out."""
-    return text if text.startswith("/") else ROOT + text
 
 
 def _act_of(keys: BaseModel) -> Act:
