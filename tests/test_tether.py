@@ -1,4 +1,4 @@
-"""What a show tells of itself: what is urgent at once, where it stands once a second; and files that follow."""
+"""What a show tells of itself: what is urgent at once, where it stands each second; files that follow."""
 
 from __future__ import annotations
 
