@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mido.sockets import connect
 from vivant.runtime.frames import MonotonicClock, VivantError
 from vivant.runtime.midi.door import MidiDoor
 from vivant.runtime.midi.mapping import Binding, MidiMap, read_map
+from vivant.runtime.midi.network import MOST_CLIENTS
 from vivant.runtime.midi.ports import MOST_WAITING, Ports, Waiting
 from vivant.runtime.midi.section import LEARN, SAVE, midi_parameters
 from vivant.runtime.parameters import parameters_for
@@ -156,6 +158,15 @@ def test_a_flood_and_system_exclusive_are_counted_and_cost_no_other_message(desk
     assert desk.tree.value(GRAIN) == 1.0
     counts = desk.door.counts()
     assert counts["received"] == 5001 and counts["waiting"] == 0
+    assert counts["refused_by_reason"] == {"system_exclusive": 50}
+    assert desk.door.refused == 50
+
+
+def test_a_connection_too_many_is_ended_and_counted(desk: Desk) -> None:
+    with ExitStack() as all_open:
+        for _ in range(MOST_CLIENTS + 1):
+            all_open.enter_context(socket.create_connection(("127.0.0.1", desk.number)))
+        wait_for(lambda: desk.door.counts()["refused_by_reason"].get("too_many", 0) >= 1)
 
 
 def test_what_is_too_much_between_two_refreshes_is_dropped_and_counted() -> None:

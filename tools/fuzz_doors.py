@@ -113,8 +113,8 @@ OSC: Final = (
     Phase("osc flood", "osc", (fuzzing.osc_flood,), ("osc.applied", "osc.superseded")),
 )
 MIDI: Final = (
-    Phase("midi sysex", "midi", (fuzzing.midi_sysex,)),
-    Phase("midi stray bytes", "midi", (fuzzing.midi_stray,), ("midi.received",)),
+    Phase("midi sysex", "midi", (fuzzing.midi_sysex,), ("midi.refused_by_reason.system_exclusive",)),
+    Phase("midi stray bytes", "midi", (fuzzing.midi_stray,), ("midi.refused_by_reason.stray",)),
     Phase("midi clock", "midi", (fuzzing.midi_clock,), ("midi.received",)),
     Phase("midi notes", "midi", (fuzzing.midi_notes,), ("midi.received", "midi.unmapped")),
     Phase("midi halves", "midi", (fuzzing.midi_halves,), ("midi.received",)),

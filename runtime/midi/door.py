@@ -107,8 +107,8 @@ class MidiDoor:
 
     @property
     def refused(self) -> int:
-        """How many moves the tree did not take."""
-        return self._refused.total()
+        """How many moves the tree did not take, and what was no message at all."""
+        return self._refused.total() + self._ports.refused.total()
 
     def counts(self) -> dict[str, Any]:
         """What became of every message."""
@@ -121,7 +121,7 @@ class MidiDoor:
             "failed": self._ports.failed,
             **{name: self._counts[name] for name in ("applied", "unmapped", "ignored", "told", "learned")},
             "not_picked_up": self._counts["not_picked_up"],
-            "refused_by_reason": dict(self._refused),
+            "refused_by_reason": dict(+(self._refused + self._ports.refused)),
         }
 
     def close(self) -> None:

@@ -4,9 +4,11 @@ mido's sockets send them."""
 from __future__ import annotations
 
 import logging
+import re
 import select
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -25,33 +27,53 @@ REAL_TIME: Final = 0xF8
 CHANNEL: Final = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
 DATA: Final = CHANNEL | {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
 """How many data bytes follow a status, channel messages without their channel."""
-UNDEFINED: Final = (0xF9, 0xFD)
+UNDEFINED: Final = (0xF4, 0xF5, 0xF9, 0xFD)
+SYSEX_ENDS: Final = 0xF7
+STATUS: Final = re.compile(rb"[\x80-\xff]")
+REASONS: Final = ("system_exclusive", "stray", "undefined", "broken", "too_many")
+"""Why bytes become no message: exclusive to some maker's devices; data that belongs to nothing, counted by
+stretches; a status that MIDI does not have; a message that ends in the middle; a connection too many."""
 
 
 class Wire:
-    """Bytes of one connection on their way to messages. Keeps three bytes at most, whatever comes."""
+    """Bytes of one connection on their way to messages. Keeps three bytes at most, whatever comes, and counts
+    in `refused` what becomes none, by REASONS."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: Counter[str]) -> None:
+        self._refused = refused
         self._message: list[int] = []
         self._missing = 0
+        self._exclusive = False
 
     def messages(self, piece: bytes) -> Iterator[list[int]]:
-        """The messages that `piece` completes: running status is understood, real time may stand anywhere,
-        and system exclusive and stray data are nothing."""
-        for byte in piece:
-            if byte >= REAL_TIME:
-                if byte not in UNDEFINED:
-                    yield [byte]
+        """The messages that `piece` completes: running status is understood, and real time may stand
+        anywhere. What lies between two messages is passed over whole, however long it is."""
+        at = 0
+        while at < len(piece):
+            byte = piece[at]
+            if byte < 0x80 and not self._message:
+                found = STATUS.search(piece, at)
+                self._refused["stray"] += not self._exclusive
+                at = len(piece) if found is None else found.start()
+                continue
+            at += 1
+            if byte in UNDEFINED:
+                self._refused["undefined"] += 1
+            elif byte >= REAL_TIME:
+                yield [byte]
             elif byte >= 0x80:
                 yield from self._begin(byte)
-            elif self._message:
+            else:
                 self._message.append(byte)
                 if len(self._message) > self._missing:
                     yield self._message
                     self._message = self._message[:1] if self._message[0] < SYSEX else []
 
     def _begin(self, status: int) -> Iterator[list[int]]:
-        self._message = []
+        self._refused["broken"] += len(self._message) > 1
+        self._refused["system_exclusive"] += status == SYSEX
+        self._refused["stray"] += status == SYSEX_ENDS and not self._exclusive
+        self._message, self._exclusive = [], status == SYSEX
         count = DATA.get(status if status >= SYSEX else status & 0xF0)
         if count == 0:
             yield [status]
@@ -61,7 +83,8 @@ class Wire:
 
 class NetworkPort:
     """Listens for programs that send MIDI bytes; what it is told goes to all of them. A thread of its own,
-    that takes no more than its share of a processor: beyond it senders wait.
+    that takes no more than its share of a processor: beyond it senders wait. `refused` counts what was no
+    message, by REASONS; only that thread writes it.
 
     Raises VivantError when the port cannot be had.
     """
@@ -78,6 +101,7 @@ class NetworkPort:
         )  # its connections inherit it
         self._server.setblocking(False)
         self._clients: dict[socket.socket, Wire] = {}
+        self.refused = Counter(dict.fromkeys(REASONS, 0))  # whole from the start: another thread reads it
         self._out: SimpleQueue[Sequence[int]] = SimpleQueue()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"midi {name}", daemon=True)
@@ -120,10 +144,11 @@ class NetworkPort:
         except OSError:  # it is gone already
             return
         if len(self._clients) >= MOST_CLIENTS:
+            self.refused["too_many"] += 1
             client.close()
             return
         client.setblocking(False)
-        self._clients[client] = Wire()
+        self._clients[client] = Wire(self.refused)
 
     def _read(self, client: socket.socket) -> None:
         try:

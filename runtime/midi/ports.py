@@ -10,7 +10,7 @@ import logging
 import re
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -94,6 +94,15 @@ class Ports:
     def names(self) -> tuple[str, ...]:
         """The ports that are open now."""
         return (*self._open, *(port.name for port in self._network))
+
+    @property
+    def refused(self) -> Counter[str]:
+        """What came over network connections and was no message, by reason. The system's own ports pass such
+        things over themselves."""
+        total: Counter[str] = Counter()
+        for port in self._network:
+            total.update(port.refused)
+        return total
 
     def send(self, port: str, message: Sequence[int]) -> None:
         """Say something to one port's controller, soon."""
