@@ -83,14 +83,16 @@ class Wire:
 
 class NetworkPort:
     """Listens for programs that send MIDI bytes; what it is told goes to all of them. A thread of its own,
-    that takes no more than its share of a processor: beyond it senders wait. `refused` counts what was no
-    message, by REASONS; only that thread writes it.
+    that takes no more than its share of a processor: beyond it senders wait, and while there is no `room` for
+    what they say. `refused` counts what was no message, by REASONS; only that thread writes it.
 
     Raises VivantError when the port cannot be had.
     """
 
-    def __init__(self, name: str, hear: Callable[[str, Sequence[int]], None]) -> None:
-        self.name, self._hear = name, hear
+    def __init__(
+        self, name: str, hear: Callable[[str, Sequence[int]], None], room: Callable[[], bool]
+    ) -> None:
+        self.name, self._hear, self._room = name, hear, room
         host, number = endpoint(name.removeprefix("tcp:"))
         try:
             self._server = socket.create_server((host, number), backlog=MOST_CLIENTS)
@@ -130,6 +132,10 @@ class NetworkPort:
         self._server.close()
 
     def _serve(self) -> None:
+        if not self._room():
+            self._closed.wait(POLL_S)
+            self._tell()
+            return
         readable, _, _ = select.select([self._server, *self._clients], [], [], POLL_S)
         for one in readable:
             if one is self._server:

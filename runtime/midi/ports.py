@@ -21,6 +21,7 @@ from vivant.runtime.midi.section import TCP
 
 LOG: Final = logging.getLogger("vivant.midi")
 MOST_WAITING: Final = 8_192  # messages between two refreshes; 31,250 baud bring some 17 in one
+ENOUGH: Final = 2_048  # messages: so many wait before network connections have to; one piece brings 512
 MOST_PORTS: Final = 32
 LOOK_S: Final = 1.0
 CLOSE_WAIT_S: Final = 3.0
@@ -58,6 +59,10 @@ class Waiting:
         except IndexError:
             return None
 
+    def room(self) -> bool:
+        """Whether a network connection may bring more; what the system brings does not ask."""
+        return len(self._messages) < ENOUGH
+
     def __len__(self) -> int:
         return len(self._messages)
 
@@ -81,7 +86,8 @@ class Ports:
         self._system = system or rtmidi_here
         if self._names:
             self._system()
-        self._network = [NetworkPort(name, waiting.put) for name in names if name.startswith(TCP)]
+        network = [name for name in names if name.startswith(TCP)]
+        self._network = [NetworkPort(name, waiting.put, waiting.room) for name in network]
         self._open: dict[str, tuple[Any, Any]] = {}  # name: MidiIn and MidiOut, which have no types
         self._out: SimpleQueue[tuple[str, Sequence[int]] | None] = SimpleQueue()
         self._closed = threading.Event()
