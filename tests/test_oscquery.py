@@ -14,13 +14,16 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from vivant.runtime.cues.listing import Cue
+from vivant.runtime.cues.tracking import cue_parameters
 from vivant.runtime.endpoints import Endpoint, outward
 from vivant.runtime.frames import MonotonicClock, VivantError
 from vivant.runtime.oscquery.door import QueryDoor
+from vivant.runtime.oscquery.events import events_of
 from vivant.runtime.oscquery.namespace import Board
 from vivant.runtime.oscquery.server import MOST_OF_A_HOST, QueryServer
 from vivant.runtime.packets import LARGEST_DATAGRAM, address_of, arguments, message, typed_message
-from vivant.runtime.parameters import AdapterSketch, adapter_parameter, parameters_for
+from vivant.runtime.parameters import AdapterSketch, Parameter, adapter_parameter, parameters_for
 from vivant.runtime.scene import Scene
 from vivant.runtime.tree import Tree
 
@@ -103,7 +106,7 @@ def test_the_whole_tree_is_there_with_types_ranges_and_values(show: Show) -> Non
     show.refresh()
     status, root = show.get("/")
     found = {node["FULL_PATH"]: node for node in leaves(root)}
-    assert status == 200 and set(found) == set(show.tree.parameters)
+    assert status == 200 and set(found) == {*show.tree.parameters, *events_of(show.tree.parameters)}
     assert found[EXPOSURE] == {
         "FULL_PATH": EXPOSURE,
         "DESCRIPTION": "brightness",
@@ -251,6 +254,54 @@ def test_what_is_refused_is_said_to_its_sender(show: Show) -> None:
         assert heard(line) == ("/vivant/refused", [EXPOSURE, "out_of_range"])
         show.listen(other, EXPOSURE)
         assert heard(other) == (EXPOSURE, [0.0])
+
+
+def test_whoever_listens_to_an_event_hears_it_when_it_happens_and_no_one_else_does(show: Show) -> None:
+    show.tree = Tree((*parameters_for(), *cue_parameters((Cue("drop", "The drop"),))))
+    show.refresh()
+    with show.connect() as line, show.connect() as other:
+        show.door.tell("/vivant/cues/next", (1, "drop", "The drop"))
+        show.listen(line, "/vivant/cues/current")
+        show.listen(other, EXPOSURE)
+        assert heard(other) == (EXPOSURE, [0.0])
+        show.until(lambda: show.door.counts()["server"].get("commands", 0) == 2)
+        show.door.tell("/vivant/cues/current", (0, "start", ""))
+        show.door.tell("/vivant/cues/next", (1, "drop", "The drop"))
+        show.door.tell("/vivant/cues/current", (1, "drop", "The drop"))
+        show.refresh()
+        assert heard(line) == ("/vivant/cues/current", [0, "start", ""])
+        assert heard(line) == ("/vivant/cues/current", [1, "drop", "The drop"])
+        show.tree.set(EXPOSURE, (1.0,), 0, "keys")
+        show.refresh()
+        assert heard(other) == (EXPOSURE, [1.0])
+    status, node = show.get("/vivant/cues/current")
+    assert (status, node["TYPE"], node["ACCESS"]) == (200, "iss", 1)
+    assert (node["TAGS"], node["VALUE"]) == (["event"], [1, "drop", "The drop"])
+
+
+def test_a_trigger_is_an_event_and_a_container_and_events_come_and_go_with_their_scene(show: Show) -> None:
+    fire = Parameter("/vivant/trigger/gust/fire", "action", "let the trigger gust act now")
+    with show.connect() as line:
+        show.listen(line, EXPOSURE)
+        heard(line)
+        show.tree = Tree((*parameters_for(), fire))
+        show.refresh()
+        told = {json.loads(line.recv(timeout=LIMIT_S))["DATA"] for _ in range(2)}
+        assert told == {"/vivant/trigger/gust/fire", "/vivant/trigger/gust"}
+        show.listen(line, "/vivant/trigger")
+        show.until(lambda: show.door.counts()["server"].get("commands", 0) == 2)
+        show.door.tell("/vivant/trigger/gust", (1,))
+        show.door.tell("/vivant/nothing/of/this/show", (1,))
+        show.refresh()
+        assert heard(line) == ("/vivant/trigger/gust", [1])
+        node = show.get("/vivant/trigger/gust")[1]
+        assert node["VALUE"] == [1] and node["CONTENTS"]["fire"]["TYPE"] == "I"
+        line.send(json.dumps({"COMMAND": "IGNORE", "DATA": "/vivant/trigger/gust"}))
+        show.until(lambda: show.door.counts()["server"].get("commands", 0) == 3)
+        show.door.tell("/vivant/trigger/gust", (0,))
+        show.tree.set(EXPOSURE, (1.0,), 0, "keys")
+        show.refresh()
+        assert heard(line) == (EXPOSURE, [1.0])
 
 
 def test_a_browser_gets_the_page_and_a_program_the_tree(show: Show) -> None:

@@ -3,6 +3,7 @@ people with a browser."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from vivant.runtime.endpoints import Endpoint, is_loopback, outward
 from vivant.runtime.frames import EMPTY, Clock, Value
 from vivant.runtime.inbox import Inbox
 from vivant.runtime.oscquery.answers import EVERYWHERE
+from vivant.runtime.oscquery.events import Event, Happened, events_of
 from vivant.runtime.oscquery.namespace import Board
 from vivant.runtime.oscquery.server import Packet, QueryServer
 from vivant.runtime.oscquery.session import Session
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 PUBLISH_NS: Final = 50_000_000  # twenty times a second
 STATUS_NS: Final = 1_000_000_000
 REFUSALS_A_SECOND: Final = 20
+MOST_HAPPENED: Final = 64  # events that are kept for clients that read slowly
 
 
 class QueryDoor:
@@ -54,6 +57,10 @@ class QueryDoor:
         self._published_ns = self._told_ns = self._refused_ns = -STATUS_NS
         self._refusals = 0
         self._asked = self._version = -1
+        self._events: Mapping[str, Event] = EMPTY
+        self._last: dict[str, tuple[Value, ...]] = {}
+        self._happened: deque[Happened] = deque(maxlen=MOST_HAPPENED)
+        self._told = self._said = 0  # events until now, and those that are published
 
     @property
     def address(self) -> Endpoint:
@@ -86,13 +93,21 @@ class QueryDoor:
             self._told_ns, self._asked = now_ns, asked
             found = {STATUS + name: value for name, value in status().items()}
             self._status = {a: v for a, v in found.items() if a in tree.parameters and _finite(v)}
-        if fresh or tree.version != self._version or tree.parameters is not server.board.parameters:
-            self._version = tree.version
+        grown = tree.parameters is not server.board.parameters
+        if fresh or grown or tree.version != self._version or self._told != self._said:
+            self._version, self._said = tree.version, self._told
+            if grown:
+                self._events = events_of(tree.parameters)
             values = MappingProxyType({**tree.current, **self._status})
-            server.board = Board(tree.parameters, values)
+            last = MappingProxyType(dict(self._last))
+            server.board = Board(tree.parameters, values, self._events, last, tuple(self._happened))
 
     def tell(self, address: str, args: Sequence[Value]) -> None:
-        """Nothing: what merely happened has no place in the tree of parameters."""
+        """An event, for those who listen to its address: with the next that is published."""
+        if address in self._events:
+            self._told += 1
+            self._last[address] = tuple(args)
+            self._happened.append(Happened(self._told, address, self._last[address]))
 
     @property
     def refused(self) -> int:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from vivant.runtime.frames import Value
+from vivant.runtime.frames import EMPTY, Value
+from vivant.runtime.oscquery.events import Event, Happened
 from vivant.runtime.parameters import Parameter
 
 READ, WRITE = 1, 2
@@ -43,11 +44,14 @@ UNITS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What the present loop published: every parameter by address, and the values that are known now. Nobody
-    edits one."""
+    """What the present loop published: every parameter and event by address, the values that are known now,
+    what was last said of each event, and the latest that happened, the newest last. Nobody edits one."""
 
     parameters: Mapping[str, Parameter]
     values: Mapping[str, Value]
+    events: Mapping[str, Event] = field(default_factory=lambda: EMPTY)
+    last: Mapping[str, tuple[Value, ...]] = field(default_factory=lambda: EMPTY)
+    happened: tuple[Happened, ...] = ()
 
     def said(self, address: str) -> Any:
         """The value at `address` as its TYPE has it; None for what has none now."""
@@ -64,12 +68,12 @@ def node(board: Board, path: str) -> dict[str, Any] | None:
     end."""
     top: dict[str, Any] = _container(path)
     found = path == ""
-    for address, parameter in board.parameters.items():
+    for address in (*board.parameters, *board.events):
         if address == path:
-            top |= _attributes(board, parameter)
+            top |= _attributes(board, address)
             found = True
         elif address.startswith(f"{path}/"):
-            _grow(top, address.removeprefix(f"{path}/").split("/"), _attributes(board, parameter))
+            _grow(top, address.removeprefix(f"{path}/").split("/"), _attributes(board, address))
             found = True
     return top if found else None
 
@@ -79,7 +83,7 @@ def _container(path: str) -> dict[str, Any]:
 
 
 def _grow(top: dict[str, Any], names: list[str], attributes: dict[str, Any]) -> None:
-    """Hang a parameter's attributes into the tree below `top`."""
+    """Hang a parameter's or an event's attributes into the tree below `top`."""
     at = top
     for name in names:
         path = f"{at['FULL_PATH'].rstrip('/')}/{name}"
@@ -87,7 +91,23 @@ def _grow(top: dict[str, Any], names: list[str], attributes: dict[str, Any]) -> 
     at |= attributes
 
 
-def _attributes(board: Board, parameter: Parameter) -> dict[str, Any]:
+def _attributes(board: Board, address: str) -> dict[str, Any]:
+    event = board.events.get(address)
+    return _parameter(board, board.parameters[address]) if event is None else _event(board, address, event)
+
+
+def _event(board: Board, address: str, event: Event) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "FULL_PATH": address,
+        "DESCRIPTION": event.meaning,
+        "ACCESS": READ,
+        "TYPE": event.types,
+        "TAGS": ["event"],
+    }
+    return found | ({"VALUE": list(board.last[address])} if address in board.last else {})
+
+
+def _parameter(board: Board, parameter: Parameter) -> dict[str, Any]:
     value = board.said(parameter.address)
     found: dict[str, Any] = {
         "FULL_PATH": parameter.address,
@@ -128,12 +148,13 @@ def type_of(parameter: Parameter, value: Any) -> str:  # Any: as Board.said give
     return "i" if parameter.numbered else TYPES[parameter.kind]
 
 
-def differences(old: Mapping[str, Parameter], new: Mapping[str, Parameter]) -> Iterator[tuple[str, str]]:
-    """(command, address) of what became of the parameters: PATH_ADDED, PATH_REMOVED, PATH_CHANGED."""
-    for address, parameter in new.items():
+def differences(old: Mapping[str, object], new: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """(command, address) of what became of the parameters, or of the events: PATH_ADDED, PATH_REMOVED,
+    PATH_CHANGED."""
+    for address, one in new.items():
         if address not in old:
             yield "PATH_ADDED", address
-        elif old[address] != parameter:
+        elif old[address] != one:
             yield "PATH_CHANGED", address
     for address in old:
         if address not in new:

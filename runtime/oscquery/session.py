@@ -17,8 +17,10 @@ class Session:
     """The server's thread owns it; `refusals` is filled by the present loop's."""
 
     def __init__(self, board: Board) -> None:
-        self._parameters = board.parameters
+        self._parameters, self._events = board.parameters, board.events
         self._told: dict[str, Any] = {}
+        self._awaited: set[str] = set()
+        self._heard = board.happened[-1].number if board.happened else 0
         self.refusals: deque[bytes] = deque(maxlen=MOST_REFUSALS)
 
     def obey(self, text: str, board: Board) -> bool:
@@ -30,28 +32,42 @@ class Session:
             return False
         if not isinstance(address, str) or command not in ("LISTEN", "IGNORE"):
             return False
-        meant = _readable(board, address)
+        meant, events = _readable(board, address), _events(board, address)
         for one in meant:
             if command == "LISTEN":
                 self._told[one] = UNTOLD
             else:
                 self._told.pop(one, None)
-        return bool(meant)
+        if command == "LISTEN":
+            self._awaited |= events
+        else:
+            self._awaited -= events
+        return bool(meant or events)
 
     def news(self, board: Board) -> list[str | bytes]:
-        """What has to be sent now: commands as text, values and refusals as OSC packets."""
+        """What has to be sent now: commands as text, values, events and refusals as OSC packets."""
         found: list[str | bytes] = []
         if board.parameters is not self._parameters:
-            for command, address in differences(self._parameters, board.parameters):
+            became = [
+                *differences(self._parameters, board.parameters),
+                *differences(self._events, board.events),
+            ]
+            for command, address in became:
                 found.append(json.dumps({"COMMAND": command, "DATA": address}))
                 if command == "PATH_REMOVED":
                     self._told.pop(address, None)
-            self._parameters = board.parameters
+                    self._awaited.discard(address)
+            self._parameters, self._events = board.parameters, board.events
         for address, told in self._told.items():
             value = board.said(address)
             if value is not None and (told is UNTOLD or value != told):
                 self._told[address] = value
                 found.append(typed_message(address, (value,)))
+        for event in board.happened:
+            if event.number > self._heard:
+                self._heard = event.number
+                if event.address in self._awaited:
+                    found.append(typed_message(event.address, event.args))
         while self.refusals:
             found.append(self.refusals.popleft())
         return found
@@ -65,3 +81,9 @@ def _readable(board: Board, address: str) -> list[str]:
         [address] if address in board.parameters else [a for a in board.parameters if a.startswith(inside)]
     )
     return [one for one in found if access(board.parameters[one]) & READ]
+
+
+def _events(board: Board, address: str) -> set[str]:
+    """The events that `address` means: itself, and all that lie in it."""
+    inside = f"{address.rstrip('/')}/"
+    return {one for one in board.events if one == address or one.startswith(inside)}
