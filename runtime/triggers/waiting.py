@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vivant.runtime.tempo.contract import Quantum, Tempo
-from vivant.runtime.tempo.lookahead import DRAWN, Awaited, Lead, when
+from vivant.runtime.tempo.lookahead import DRAWN, Awaited, Lead
 from vivant.runtime.triggers.actions import Change
 from vivant.runtime.triggers.engine import Event
 from vivant.runtime.triggers.rules import Act
@@ -55,7 +55,7 @@ class Waiting:
             lead_ns = lead.painted_ns if paints else lead.drawn_ns
             from_ns = event.now_ns
             if acting is not None and event.why != "another fired":
-                from_ns = max(from_ns, self._past(acting, event.now_ns, lead_ns))
+                from_ns = max(from_ns, self._past(acting) - lead_ns)
             waits = Awaited.on(on, self._tempo, from_ns, lead, paints)
             self.without_beat += waits.beat is None
         self._queue.append(Pending(event, acts, key, waits))
@@ -81,9 +81,7 @@ class Waiting:
         if one is not None and not one.waits.painted:
             self._queue.remove(one)
 
-    def _past(self, one: Pending, now_ns: int, lead_ns: int) -> int:
-        """From when on something has to be sent, `lead_ns` ahead, to be seen on a later beat than `one`."""
-        if one.waits.beat is None or self._tempo is None or not self._tempo.bpm:
-            return now_ns
-        beat_ns = when(self._tempo, one.waits.beat, now_ns, lead_ns)
-        return now_ns if beat_ns is None else beat_ns + round(A_QUARTER_NS / self._tempo.bpm)
+    def _past(self, one: Pending) -> int:
+        """Shortly after the beat on which `one` is seen."""
+        bpm = None if self._tempo is None else self._tempo.bpm
+        return one.waits.beat_ns + round(A_QUARTER_NS / bpm) if bpm else 0
