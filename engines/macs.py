@@ -71,8 +71,7 @@ def _counted(ops: Iterable[Any]) -> Macs:  # openvino has no types
             continue
         depends[name] = frozenset().union(*sources)
         if kind in CONVOLUTIONS:
-            word = "adapters" if kind == "GroupConvolution" and _worn(depends[name]) else "convolution"
-            found[word] += _convolution(op, kind)
+            found["adapters" if _worn(sources[1]) else "convolution"] += _convolution(op, kind)
         elif kind == "MatMul":
             found[_use(sources)] += _product(op)
     return Macs(**found)
