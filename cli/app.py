@@ -33,17 +33,24 @@ def main() -> None:
     """Entry point. A problem that a person can put right is one message and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     arguments = sys.argv[1:]
-    if watched(arguments):
-        from vivant.runtime.tether import LINE
-
-        if LINE not in os.environ:
-            from vivant.runtime.standing import stand
-
-            sys.exit(stand(arguments))
-    run()
+    try:
+        sys.exit(stand(arguments) if watched(arguments) else run())
+    except KeyboardInterrupt:  # while it was loaded
+        sys.exit(130)
 
 
-def run() -> None:
+def stand(arguments: Sequence[str]) -> int:
+    """Watch over a show; or run it, where somebody watches already."""
+    from vivant.runtime.tether import LINE
+
+    if LINE in os.environ:
+        return run()
+    from vivant.runtime import standing
+
+    return standing.stand(arguments)
+
+
+def run() -> int:
     """Run the command that the program was started with."""
     from vivant.cli.commands import app
     from vivant.runtime.frames import VivantError
@@ -52,7 +59,8 @@ def run() -> None:
         app(prog_name="vivant")
     except VivantError as problem:
         print(problem, file=sys.stderr)
-        sys.exit(2)
+        return 2
+    return 0
 
 
 def __getattr__(name: str) -> Any:

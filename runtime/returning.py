@@ -127,7 +127,7 @@ class Returning:
         if cues is not None and place.cue:
             cues.resume(place.cue, now_ns)
         LOG.info(
-            "back to where the show stood%s%s%s",
+            "the show goes on%s%s%s",
             "" if scene == HOME else f", scene {scene}",
             f", cue {place.cue}" if place.cue and cues is not None else "",
             ", in panic: /vivant/panic/release ends it" if place.panic else "",

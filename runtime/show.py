@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from types import FrameType
@@ -30,10 +31,10 @@ class Stop:
         self.asked = False
 
     def install(self) -> None:
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)  # Windows has no terminal that hangs up
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                signal.signal(number, self._heard)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._heard)
+        if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+            signal.signal(signal.SIGHUP, self._heard)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         self.asked = True

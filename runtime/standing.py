@@ -30,6 +30,7 @@ WRONG: Final = 2  # of what a person has to put right
 CTRL_C: Final = (130, 128 + 15)  # as a show that was asked to end while it started may say it
 LARGEST_CODE: Final = 255  # Windows writes a crash as a larger one
 REASONS_KEPT: Final = 20
+ALWAYS: Final = (signal.SIGINT, signal.SIGTERM)  # shells have it that one in the background ignores Ctrl-C
 FORCE_AFTER: Final = 3  # times of asking
 SAY_WHERE_S: Final = 1.0  # a frozen process has so long to write down where it hangs
 
@@ -130,8 +131,8 @@ class Standing:
     def run(self) -> int:
         """Until the show ends; its exit code, or GAVE_UP. A signal that a person ended it by is the negative
         of its number, as subprocess has it."""
-        for number in _numbers():
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup: it stays so
+        for number in _numbers():  # what is heard here is not ignored by the child either
+            if number in ALWAYS or signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._heard)
         before = Before()
         while True:

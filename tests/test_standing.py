@@ -189,6 +189,17 @@ def test_a_signal_is_passed_on_and_what_the_show_answers_is_final(told: Path, nu
     assert len(lines(told)) == 1
 
 
+def test_the_third_time_of_asking_is_by_force(told: Path) -> None:
+    watching = parent(told, "signal.signal(signal.SIGINT, signal.SIG_IGN)\nturn(0.1); go_on()")
+    wait_for(told.with_suffix(".on").exists)
+    time.sleep(0.3)  # until it was heard that the show speaks
+    while watching.poll() is None:
+        watching.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    assert watching.returncode == 256 - signal.SIGKILL
+    assert len(lines(told)) == 1
+
+
 def test_a_show_whose_watching_process_is_killed_ends_in_order(told: Path) -> None:
     program = 'try: go_on()\nexcept KeyboardInterrupt: at.with_suffix(".ended").touch()'
     watching = parent(told, program)
@@ -230,7 +241,7 @@ def test_a_whole_show_comes_back_with_its_values_and_its_panic(
             hand.sendto(message(address, () if value is None else (value,)), ("127.0.0.1", port))
     wait_for(lambda: asked(port, "/vivant/status/panic") == 1)
     wait_for(lambda: asked(port, "/vivant/look/grain") == 0.25)
-    time.sleep(1.5)  # values are told once a second
+    time.sleep(1.2)  # values are told once a second
     first = psutil.Process(show.pid).children()[0]
     first.send_signal(signal.SIGSEGV)
     wait_for(lambda: not first.is_running())
