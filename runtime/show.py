@@ -20,6 +20,7 @@ from vivant.runtime.present import Present
 from vivant.runtime.report import asked_of, write_json
 from vivant.runtime.scene import Scene
 from vivant.runtime.signals import Signals
+from vivant.runtime.tape import Tape
 
 LOG = logging.getLogger("vivant.show")
 
@@ -67,6 +68,8 @@ def run_show(scene: Scene, wishes: Wishes, began_ns: int) -> dict[str, Any]:
             wishes.tether.ending()
         if made.recorder is not None:
             made.recorder.close()  # what is still on its way to the file belongs into the report
+        for tape in (door for door in made.doors.all if isinstance(door, Tape)):
+            tape.close()  # for the same reason
         if made.witness is not None:
             made.witness.end(present.meters.frames())
         report = assemble(made, present)
