@@ -71,7 +71,8 @@ def _counted(ops: Iterable[Any]) -> Macs:  # openvino has no types
             continue
         depends[name] = frozenset().union(*sources)
         if kind in CONVOLUTIONS:
-            found["adapters" if _worn(sources[1]) else "convolution"] += _convolution(op, kind)
+            word = "adapters" if kind == "GroupConvolution" and _worn(depends[name]) else "convolution"
+            found[word] += _convolution(op, kind)
         elif kind == "MatMul":
             found[_use(sources)] += _product(op)
     return Macs(**found)

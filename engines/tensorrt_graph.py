@@ -16,11 +16,10 @@ def prepared(graph: bytes, precision: Precision) -> bytes:
     """What TensorRT is to build from a student's ONNX graph. Raises EngineError for one that it cannot be
     made from.
 
-    Three things that onnxruntime runs, TensorRT's parser refuses: biases as int32 behind DequantizeLinear,
-    which become float constants; work on u8 behind a Cast, which moves before it, as u8 may only enter and
-    leave; and convolutions whose weights come in (adapters), which become products. A strongly typed network
-    runs what is written, so what is not INT8 is written in FP16 for int8 (against the float graph that costs
-    nothing measurable, where INT8 itself costs 25 to 48 dB).
+    Two things that onnxruntime runs, TensorRT's parser refuses: biases as int32 behind DequantizeLinear,
+    which become float constants; and work on u8 behind a Cast, which moves before it, as u8 may only enter
+    and leave. A strongly typed network runs what is written, so what is not INT8 is written in FP16 for
+    int8 (against the float graph that costs nothing measurable, where INT8 itself costs 25 to 48 dB).
     """
     import onnx
     from onnx.checker import ValidationError
@@ -34,7 +33,6 @@ def prepared(graph: bytes, precision: Precision) -> bytes:
     try:
         _float_biases(model.graph)
         _leave_at_once(model.graph)
-        _multiply_what_comes_in(model)
         if precision == "int8":
             model = _halved(model)
         onnx.checker.check_model(model, full_check=True)
@@ -86,60 +84,6 @@ def _leave_at_once(graph: Any) -> None:
         stale = [one for one in graph.value_info if one.name in {n for m in movers for n in m.output}]
         for one in stale:
             graph.value_info.remove(one)
-
-
-def _multiply_what_comes_in(model: Any) -> None:  # onnx.ModelProto
-    """Conv of x (B, C, h, w) with weights (R, C, kh, kw) that are made while the network runs becomes a
-    product of every place with every tap, and a fixed Conv, a group for each R, that puts taps in place."""
-    from onnx.shape_inference import infer_shapes
-
-    made = {one.name for one in model.graph.input} - {one.name for one in model.graph.initializer}
-    for node in model.graph.node:
-        if made & set(node.input):
-            made.update(node.output)
-    worn = [node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in made]
-    if not worn:
-        return
-    inferred = infer_shapes(model).graph
-    known = (*inferred.input, *inferred.value_info)
-    shapes = {one.name: [d.dim_value for d in one.type.tensor_type.shape.dim] for one in known}
-    for node in worn:
-        shape = shapes.get(node.input[1], [])
-        if len(shape) != 4 or 0 in shape or len(node.input) > 2:
-            raise EngineError(
-                f"{node.name}: TensorRT takes no weights that come in, and these, {shape}, cannot be written "
-                "as a product. Export the student anew."
-            )
-        _multiply(model.graph, node, shape)
-
-
-def _multiply(graph: Any, conv: Any, shape: list[int]) -> None:
-    from onnx import helper, numpy_helper
-
-    rows, channels, *kernel = shape
-    taps, name = kernel[0] * kernel[1], conv.output[0]
-    moves = [one for one in conv.attribute if one.name in ("pads", "strides", "dilations")]
-    placed = taps > 1 or any(step != 1 for one in moves if one.name == "strides" for step in one.ints)
-    last = f"{name}_taps" if placed else name
-    flat = np.array([channels, rows * taps], np.int64)
-    graph.initializer.append(numpy_helper.from_array(flat, f"{name}_flat"))
-    new = [
-        helper.make_node("Transpose", [conv.input[1]], [f"{name}_down"], perm=[1, 0, 2, 3]),
-        helper.make_node("Reshape", [f"{name}_down", f"{name}_flat"], [f"{name}_weights"]),
-        helper.make_node("Transpose", [conv.input[0]], [f"{name}_places"], perm=[0, 2, 3, 1]),
-        helper.make_node("MatMul", [f"{name}_places", f"{name}_weights"], [f"{name}_product"]),
-        helper.make_node("Transpose", [f"{name}_product"], [last], perm=[0, 3, 1, 2]),
-    ]
-    if placed:
-        place = np.tile(np.eye(taps, dtype=np.float32).reshape(1, taps, *kernel), (rows, 1, 1, 1))
-        graph.initializer.append(numpy_helper.from_array(place, f"{name}_place"))
-        put = helper.make_node("Conv", [last, f"{name}_place"], [name], group=rows, kernel_shape=kernel)
-        put.attribute.extend(moves)
-        new.append(put)
-    at = list(graph.node).index(conv)
-    graph.node.remove(conv)
-    for step, node in enumerate(new):
-        graph.node.insert(at + step, node)
 
 
 def _halved(model: Any) -> Any:

@@ -81,54 +81,6 @@ def test_what_tensorrts_parser_refuses_is_taken_out_of_a_graph(tmp_path):
     assert prepared(made, "float") == made
 
 
-WORN = """<ir_version: 10, opset_import: ["" : 17]>
-worn (float[1,3,h,w] x, float[4,3,3,3] down, float[5,4,1,1] up) => (float[1,5,H,W] y)
-  <float[3,3,1,1] own> {
-  own_x = Conv (x, own)
-  low = Conv <pads = [1, 1, 1, 1], strides = [2, 2]> (own_x, down)
-  y = Conv (low, up)
-}"""
-
-
-def weights_that_come_in(graph):
-    """How many convolutions have weights that are no constants of the graph."""
-    import onnx
-
-    made = onnx.load_from_string(graph).graph
-    constants = {one.name for one in made.initializer}
-    return sum(node.op_type == "Conv" and node.input[1] not in constants for node in made.node)
-
-
-@pytest.mark.parametrize("side", [6, 7])
-def test_convolutions_whose_weights_come_in_become_products_that_give_the_same(side):
-    pytest.importorskip("onnx", reason="needs onnx (the distill extra) to write a graph")
-    from fake_tensorrt import _Session
-    from onnx import numpy_helper, parser
-
-    model = parser.parse_model(WORN)
-    rng = np.random.Generator(np.random.Philox(key=2))
-    own = rng.random((3, 3, 1, 1), np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(own, "own"))
-    graph = model.SerializeToString()
-    made = prepared(graph, "float")
-    assert (weights_that_come_in(graph), weights_that_come_in(made)) == (2, 0)
-    shapes = {"x": (1, 3, side, side), "down": (4, 3, 3, 3), "up": (5, 4, 1, 1)}
-    inputs = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
-    before, after = (_Session(one).session.run(None, inputs)[0] for one in (graph, made))
-    np.testing.assert_allclose(after, before, rtol=1e-5)  # sums in another order
-    half = _Session(prepared(graph, "int8")).session.run(None, inputs)[0]
-    np.testing.assert_allclose(half, before, rtol=5e-3)  # FP16: 11 bits, a few sums deep
-
-
-def test_weights_that_come_in_at_a_size_nobody_knows_are_refused():
-    pytest.importorskip("onnx", reason="needs onnx (the distill extra) to write a graph")
-    from onnx import parser
-
-    model = parser.parse_model(WORN.replace("float[5,4,1,1] up", "float[n,4,1,1] up"))
-    with pytest.raises(EngineError, match="takes no weights that come in"):
-        prepared(model.SerializeToString(), "float")
-
-
 @pytest.mark.parametrize("part", PARTS)
 def test_what_is_not_int8_becomes_half_and_costs_less_than_int8(folder, part):
     """FP16 holds 11 bits and INT8 7: against the float graph nobody can tell whether the rest is halved."""

@@ -134,8 +134,12 @@ def change(pair: Pair) -> F32:
 
 
 def macs(sites: Sequence[Site], places: Mapping[str, int], rank: int) -> int:
-    """Multiply-accumulates that `rank` rows of adapters add, at `places` outputs of each site."""
-    return sum(places[site.name] * rank * (site.taps * site.inputs + site.outputs) for site in sites)
+    """Multiply-accumulates that `rank` rows of adapters add, at `places` positions of each site. A k x k
+    convolution is one product per tap, and a fixed convolution that puts the taps in place."""
+    return sum(
+        places[site.name] * rank * (site.taps * site.inputs + site.outputs + (site.taps**2) * (site.taps > 1))
+        for site in sites
+    )
 
 
 def finite(pair: Pair) -> bool:
