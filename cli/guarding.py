@@ -105,13 +105,13 @@ def brand(
     backend: Annotated[str, typer.Option(help="What the student runs on; auto takes the fastest")] = "auto",
     precision: Annotated[str, typer.Option(help="int8, half, bf16 or float: as in the show")] = "int8",
     size: Annotated[int | None, typer.Option(help="Side of the pictures; the student's own")] = None,
-    views: Annotated[int, typer.Option(help="How many views in each style", min=8)] = 32,
+    views: Annotated[int, typer.Option(help="How many pictures are painted in each style", min=8)] = 240,
     palette: Annotated[
         str, typer.Option(metavar="#RRGGBB,...", help="The colours allowed, instead of those that are found")
     ] = "",
     reach: Annotated[
         float, typer.Option(help="How far from them, in CIELAB's a*, b*", min=1, max=100)
-    ] = 20.0,
+    ] = 15.0,
 ) -> None:
     """Fit a brand box: the palette, lightness and saturation of approved pictures, judged from the latent.
 
@@ -140,7 +140,9 @@ def brand(
     )
     typer.echo(f"  lightness {limits.lightness[0]:.0f} to {limits.lightness[1]:.0f}, ", nl=False)
     typer.echo(f"chroma {limits.chroma[0]:.0f} to {limits.chroma[1]:.0f}, ", nl=False)
-    typer.echo(f"off the palette at most {limits.off_palette:.0%} of the picture")
+    typer.echo(f"off the palette at most {max(limits.off_palette):.0%} of the picture")
+    for kind, found in card["tried"].items():
+        typer.echo(f"  of pictures that it was not fitted to: {found['held']} of {found['of']} {kind} held")
     typer.echo(f"  {out}")
     typer.echo(f'In the scene:\n  [guard]\n  files = {{"{out}" = "{sha256}"}}')
 

@@ -13,7 +13,6 @@ from vivant.runtime.frames import Latent
 pytest.importorskip("skimage", reason="needs scikit-image (the distill extra)")
 
 from vivant.distill import trial_pictures as made
-from vivant.distill.brand_trial import astray, in_palette, strayed
 from vivant.distill.guard_trial import NUMBERS, Trial, degenerate
 from vivant.distill.trial_judging import Row, counted, said, sheet, table_of
 from vivant.guardrails.spoil import CHANGED, WAYS
@@ -83,15 +82,6 @@ def test_a_symbols_scale_is_its_width(tmp_path: Path):
         columns = np.flatnonzero(red.any(0))
         assert 0.12 <= shown.facts["scale"] <= 0.9
         assert np.ptp(columns) / 192 == pytest.approx(shown.facts["scale"], abs=0.06)
-
-
-def test_a_palette_holds_two_hues_and_what_strays_from_it_is_told():
-    colours = RNG(2).integers(0, 256, (12, 12, 3)).astype(np.uint8)
-    frame = cv2.resize(colours, (192, 192), interpolation=cv2.INTER_NEAREST)
-    own = in_palette(frame)
-    assert astray(frame) > 0.3
-    assert astray(own) < 0.03
-    assert np.mean([astray(strayed(own, RNG(seed))) for seed in range(10)]) > 0.1
 
 
 def rows() -> list[Row]:
