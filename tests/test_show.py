@@ -70,8 +70,9 @@ def test_a_show_writes_its_report_its_film_and_its_sheet(
         assert found["stages"][stage]["count"] > 0, stage
         assert set(found["stages"][stage]) >= {"p50_ms", "p95_ms", "p99_ms", "max_ms"}
     frames = found["frames"]
-    assert frames["admitted"] == frames["rendered"] > 10
-    assert 0 < frames["presented"] <= frames["admitted"]
+    shown = frames["admitted"] + frames["softened"]
+    assert shown + frames["held"] == frames["rendered"] > 10  # a busy machine judges some too late
+    assert 0 < frames["presented"] <= shown
     assert found["capture_to_present"]["count"] == frames["presented"]
     assert found["first_picture_ms"] > 0
     assert found["osc"]["received"] == 0
@@ -109,11 +110,14 @@ def test_a_killed_render_process_is_replaced_and_nothing_black_is_shown(
 def test_a_signal_ends_the_show_cleanly(
     start: Start, tmp_path: Path, free_port: int, number: signal.Signals
 ) -> None:
-    report = tmp_path / "s.json"
-    show = start("run", MIRROR, *SMALL, "--osc", f"127.0.0.1:{free_port}", "--report", report)
+    report, film = tmp_path / "s.json", tmp_path / "s.mp4"
+    show = start(
+        "run", MIRROR, *SMALL, "--osc", f"127.0.0.1:{free_port}", "--report", report, "--record", film
+    )
     child = child_of(show)
     client = SimpleUDPClient("127.0.0.1", free_port)
-    time.sleep(3.0)
+    wait_for(film, lambda: film.exists() and film.stat().st_size > 0)
+    time.sleep(1.5)
     client.send_message("/vivant/style/choose", "engraving")
     client.send_message("/vivant/look/grain", 7.5)
     client.send_message("/vivant/nobody/knows", 1)
