@@ -17,8 +17,23 @@ if TYPE_CHECKING:
 app = typer.Typer(help="ISF shaders: check them, list them, look at them.", no_args_is_help=True)
 
 CHECK_PX = (64, 64)
+
+
+def found(text: str) -> Path:
+    """A file or folder, or a shader that ships, by its name."""
+    from vivant.runtime.isf.section import find_shader
+
+    try:
+        return Path(text) if Path(text).is_dir() else find_shader(text, Path())
+    except ValueError as error:
+        raise typer.BadParameter(f"'{text}': {error}") from error
+
+
 Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="ISF files (*.fs), or folders of them", exists=True)
+    list[Path],
+    typer.Argument(
+        metavar="FILE...", help="ISF files (*.fs), folders of them, or names of those that ship", parser=found
+    ),
 ]
 
 

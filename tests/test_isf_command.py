@@ -32,8 +32,9 @@ def vivant(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_check_says_what_is_fine_and_where_what_is_not_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "bad.fs").write_text('/*{"INPUTS": []}*/\nvoid main() {\n    gl_FragColor = nobody;\n}\n')
     (tmp_path / "none.fs").write_text("void main() {}\n")
-    done = vivant("check", FILES / "pass_two.fs", FILES / "header_lenient.fs", tmp_path)
+    done = vivant("check", "silk", FILES / "pass_two.fs", FILES / "header_lenient.fs", tmp_path)
     assert done.returncode == 2
+    assert "silk.fs: fine, a source" in done.stdout
     assert "pass_two.fs: fine, a filter with 1 input and 2 passes, ISF 2" in done.stdout
     assert "note: the header is no strict JSON" in done.stdout
     assert f"{tmp_path}/bad.fs:3: `nobody' undeclared" in done.stderr
