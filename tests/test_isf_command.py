@@ -39,7 +39,7 @@ def test_check_says_what_is_fine_and_where_what_is_not_is_wrong(tmp_path: Path) 
     assert "note: the header is no strict JSON" in done.stdout
     assert f"{tmp_path}/bad.fs:3: `nobody' undeclared" in done.stderr
     assert f"{tmp_path}/none.fs:1: an ISF file begins with a comment" in done.stderr
-    assert "2 of 4 files cannot be drawn" in done.stderr
+    assert "2 of 5 files cannot be drawn" in done.stderr
     assert "Traceback" not in done.stderr
 
 
