@@ -61,3 +61,28 @@ def test_it_passes_again_with_the_first_latent_that_is_another() -> None:
         clock.advance_s(1 / 30)
     assert verdict.judgement is Judgement.HOLD
     assert policy.judge(Latent(CODE + 1, GUIDE), Controls()).judgement is Judgement.PASS
+
+
+@pytest.mark.parametrize("part", ["code", "guide"])
+def test_a_part_that_moves_is_enough(part: str) -> None:
+    """A latent that differs in two rows of places alone; whatever an encoder sees move spreads over more."""
+    clock = ManualClock()
+    policy, found = Frozen(clock), []
+    for frame in range(90):
+        policy.see(room(frame * 3))
+        code, guide = CODE.copy(), GUIDE.copy()
+        if part == "code":
+            code[0, :, 3:5, 2] += frame
+        else:
+            guide[0, 0, 12:20, 9] = frame / 90
+        found.append(policy.judge(Latent(code, guide), Controls()).judgement)
+        clock.advance_s(1 / 30)
+    assert set(found) == {Judgement.PASS}
+
+
+def test_another_size_is_another_latent_and_one_without_a_guide_is_compared_too() -> None:
+    clock = ManualClock()
+    policy = Frozen(clock)
+    for latent in (Latent(CODE, GUIDE), Latent(CODE[:, :, :4], GUIDE[:, :, :16]), Latent(CODE, None)):
+        assert policy.judge(latent, Controls()).reason == "it moves"
+    assert policy.judge(Latent(CODE.copy(), None), Controls()).reason == "as still as its input"
