@@ -31,7 +31,7 @@ from vivant.engines.manifest import write_atomically
 from vivant.guardrails.coherence import arrays_of, coherence_of, policies_of
 from vivant.guardrails.envelope import Envelope, fitted_of, read_arrays, write
 from vivant.guardrails.fit import FitError, fit_statistics, plain_structures
-from vivant.guardrails.measure import measure
+from vivant.guardrails.measure import measure_brief
 from vivant.guardrails.probe_fit import thresholds_of
 from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 
@@ -68,7 +68,7 @@ def write_guard(
     statistics: list[F32] = []
     seen: dict[int, list[tuple[Array, Array]]] = {size: [] for size in SIZES_PX}
     for size, latent, share in looked_at(folder, sources, threads, structures, seed):
-        statistics.append(measure(latent))
+        statistics.append(measure_brief(latent))
         assert latent.guide is not None
         seen[size].append((latent.code[0].astype(np.float16), latent.guide[0].astype(np.float16)))
         tell("looking at structures", share)
@@ -77,7 +77,7 @@ def write_guard(
         for latents in (seen.pop(size) for size in SIZES_PX)
     ]
     found = fit_coherence(stored, steps, seed=seed, tell=lambda share: tell("fitting", share))
-    fit_statistics(np.stack(statistics), folder / "guard.npz", RATE, more=arrays_of(found))
+    fit_statistics(np.stack(statistics), folder / "guard.npz", RATE, more=arrays_of(found), brief=True)
 
 
 def looked_at(
@@ -154,7 +154,7 @@ def set_lines(
             shown = cv2.resize(frame_of(index), student.size_px, interpolation=cv2.INTER_AREA)
             _, controls = controls_for(student, index // len(students), np.random.default_rng((3, index)))
             latent = student.denoise(student.encode(np.asarray(shown, np.uint8)), controls)
-            far.append((float(policy.logits(latent)[0]), envelope.distance2(latent)))
+            far.append((policy.logit(latent), envelope.distance2(latent)))
             tell("setting the lines", (index + 1) / frames)
     logits, distances2 = np.hsplit(np.array(far, np.float32), 2)
     logit, distance2 = (float(thresholds_of(of, LINE_RATE)[0]) for of in (logits, distances2))

@@ -11,8 +11,9 @@ import torch
 from torch.nn import functional
 
 from vivant.guardrails.coherence import Coherence
+from vivant.guardrails.coherence_net import LocalNet, graph_of, layers_of, logits_of
 from vivant.guardrails.probe_fit import thresholds_of
-from vivant.guardrails.probe_net import LOCAL, ProbeNet, batch, brisk, graph_of, layers_of, logits_of
+from vivant.guardrails.probe_net import batch, brisk
 from vivant.guardrails.spoil import spoiled_code
 from vivant.runtime.frames import Array
 
@@ -34,7 +35,7 @@ def fit_coherence(
     set for `false_hold_rate` of the HELD_OUT latents, which the network does not see."""
     torch.manual_seed(seed)
     codes, guides = stored[0]
-    net = ProbeNet(codes.shape[1], guides is not None, 1, LOCAL)
+    net = LocalNet(codes.shape[1], guides is not None)
     ends = [len(codes) * (HELD_OUT - 1) // HELD_OUT for codes, _ in stored]
     _train(net, stored, ends, steps, seed, tell)
     apart = [logits_of(net, *one, np.arange(end, len(one[0]))) for one, end in zip(stored, ends, strict=True)]
@@ -44,7 +45,7 @@ def fit_coherence(
 
 
 def _train(
-    net: ProbeNet,
+    net: LocalNet,
     stored: Sequence[Stored],
     ends: Sequence[int],
     steps: int,

@@ -38,7 +38,6 @@ were judged, 0 as it is, else by which pull it was drawn (Acts.asks); whether it
 how far out the one that was taken is; and what was found of it as it is. f32."""
 MIDDLE: Final = 0.5  # what is decoded until something was admitted: a code of nothing and a grey guide
 FAR: Final = math.log2(1 / NEAR)  # an excess beyond which nothing is softened
-FINE: Final = 4  # values of the guide to a value of the code
 
 
 class DeviceGuard:
@@ -67,15 +66,12 @@ class DeviceGuard:
         self._whiten = torch.from_numpy(fitted.whiten if fitted else np.eye(size, dtype=np.float32)).to(
             device
         )
-        self._threshold = fitted.threshold if fitted else 1.0
+        self._threshold, self._brief = (fitted.threshold, fitted.brief) if fitted else (1.0, False)
         self.near = False
         """Whether what `verdict` spoke of last was held, or softened, for being a little too far out."""
         self._coherence = coherence
-        layers = coherence.layers if coherence else ()
-        self._layers = [
-            (torch.from_numpy(weight).to(device), torch.from_numpy(bias).to(device), stride)
-            for weight, bias, stride in layers
-        ]
+        kept = {} if coherence is None else coherence.layers.arrays()
+        self._layers = {name: torch.from_numpy(array).to(device) for name, array in kept.items()}
         self._before = [torch.full_like(one, torch.nan) for one in (self.code, self.guide) if one is not None]
         self._anchor = [torch.zeros_like(one) for one in self._before]  # the last that passed as it was
         self._anchored = torch.tensor(False, device=device)
@@ -192,7 +188,8 @@ class DeviceGuard:
     def _excess(self, code: Tensor, guide: Tensor | None) -> Tensor:
         if self.closed:
             return code.new_full((len(code),), torch.inf)
-        found = measure(code, None if guide is None else guide[:, 0])
+        seen = None if guide is None else guide[:, 0]
+        found = measure_brief(code, seen) if self._brief and seen is not None else measure(code, seen)
         white = (found - self._mean) @ self._whiten.t()
         return (white * white).sum(1) / self._threshold
 
@@ -200,12 +197,16 @@ class DeviceGuard:
         """What the network of coherence says above its threshold, as Probe.judge; -1 where there is none."""
         if self.closed or self._coherence is None:
             return code.new_full((len(code),), -1.0)
-        x = code if guide is None else torch.cat([code, F.pixel_unshuffle(guide, FINE) * 2 - 1], 1)
-        for weight, bias, stride in self._layers[:-1]:
-            x = F.conv2d(x, weight, bias, stride, weight.shape[2] // 2).relu()
-        weight, bias, _ = self._layers[-1]
+        layer, first = self._layers, self._layers["of_code"]
+        x = F.conv2d(code, first, layer["bias"], first.shape[2])
+        if guide is not None:
+            x = x + F.conv2d(guide, layer["of_guide"], stride=layer["of_guide"].shape[2])
+        x = x.relu()
+        for index in range(len(self._coherence.layers.blocks)):
+            x = F.conv2d(x, layer[f"deep{index}"], padding=1, groups=x.shape[1])
+            x = F.conv2d(x, layer[f"point{index}"], layer[f"bias{index}"]).relu()
         pooled = torch.cat([x.amax((2, 3)), x.mean((2, 3))], 1)
-        return F.linear(pooled, weight, bias)[:, 0] - self._coherence.threshold
+        return F.linear(pooled, layer["head"], layer["head_bias"])[:, 0] - self._coherence.threshold
 
 
 def measure(code: Tensor, guide: Tensor | None) -> Tensor:
@@ -227,6 +228,22 @@ def measure(code: Tensor, guide: Tensor | None) -> Tensor:
         pairs_of = [together[:, row, column] for row, column in zip(rows, columns, strict=True)]
         return torch.cat([mean, *logs, torch.stack(pairs_of, 1), _quantiles(detail)], 1)
     return torch.cat([mean, *logs, *_with_guide(code, guide, variances[0], detail)], 1)
+
+
+def measure_brief(code: Tensor, guide: Tensor) -> Tensor:
+    """As vivant.guardrails.measure.measure_brief, (N, F) of codes (N, C, h, w) and guides (N, 4h, 4w)."""
+    channels, blocks = code.shape[1], _halved(_halved(code)).flatten(2)
+    coarse = _halved(_halved(_halved(_halved(guide)))).flatten(1)[:, None]
+    together = torch.cat([blocks, coarse], 1)
+    mean = together.mean(2)
+    together = together - mean[:, :, None]
+    products = together @ together.mT / together.shape[2]
+    powers = torch.cat([(code * code).mean((2, 3)), (guide * guide).mean((1, 2))[:, None]], 1)
+    floors = torch.cat([code.new_full((channels,), FLOOR), code.new_full((1,), GUIDE_FLOOR)])
+    fine = (powers - mean * mean).clamp(min=0) + floors
+    spread = products.diagonal(dim1=1, dim2=2).clamp(min=0) + floors
+    correlation = products[:, :-1, -1] / (spread[:, :-1] * spread[:, -1:]).sqrt()
+    return torch.cat([mean, fine.log(), spread.log(), correlation], 1)
 
 
 def _with_guide(code: Tensor, guide: Tensor, variance: Tensor, detail: Tensor) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """The first policy: how far a latent's statistics are from those the student was fitted to.
 
-Mahalanobis distance of `measure.measure` under a Gaussian with a shrunk covariance (Ledoit and Wolf 2004),
-against a threshold that fit.py set at a stated rate of false holds.
+Mahalanobis distance of `measure.measure`, or of `measure.measure_brief`, under a Gaussian with a shrunk
+covariance (Ledoit and Wolf 2004), against a threshold that fit.py set at a stated rate of false holds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from vivant.guardrails.measure import VERSION, length, measure
+from vivant.guardrails.measure import VERSION, length, measure, measure_brief
 from vivant.guardrails.sanity import malformed
 from vivant.runtime.frames import EMPTY, F32, Array, Controls, Judgement, Latent, Verdict, VivantError
 
@@ -31,7 +31,8 @@ class GuardFileError(VivantError):
 class Fitted:
     """What fit.py found: `mean` (F,); `whiten` (F, F) with d2 = |whiten (x - mean)|^2; `threshold` of d2;
     `false_hold_rate` at the threshold before `margin` was multiplied on; `count` of latents fitted to;
-    `guided` whether those had a guide."""
+    `guided` whether those had a guide; `brief` whether few statistics of them were taken, which is enough
+    where a network looks at their grain (vivant.guardrails.coherence)."""
 
     mean: F32
     whiten: F32
@@ -41,6 +42,7 @@ class Fitted:
     margin: float
     count: int
     guided: bool = True
+    brief: bool = False
 
 
 class Envelope:
@@ -51,6 +53,7 @@ class Envelope:
 
     def __init__(self, fitted: Fitted) -> None:
         self.fitted = fitted
+        self._measure = measure_brief if fitted.brief else measure
 
     @classmethod
     def load(cls, path: Path, sha256: str) -> Envelope:
@@ -76,7 +79,7 @@ class Envelope:
     def distance2(self, latent: Latent) -> float:
         """Squared Mahalanobis distance of a well-formed latent; NaN for one that holds a NaN."""
         with np.errstate(all="ignore"):
-            white = np.einsum("ij,j->i", self.fitted.whiten, measure(latent) - self.fitted.mean)
+            white = np.einsum("ij,j->i", self.fitted.whiten, self._measure(latent) - self.fitted.mean)
             return float(np.einsum("i,i->", white, white))
 
 
@@ -101,6 +104,7 @@ def write(fitted: Fitted, more: Mapping[str, Array] = EMPTY) -> bytes:
         "margin": np.array(fitted.margin, np.float64),
         "count": np.array(fitted.count, np.int64),
         "guided": np.array(fitted.guided),
+        "brief": np.array(fitted.brief),
         **more,
     }
     np.savez_compressed(out, allow_pickle=False, **arrays)
@@ -137,8 +141,9 @@ def fitted_of(kept: Mapping[str, Array], path: Path) -> Fitted:
         numbers = {
             key: kept[key].item() for key in ("threshold", "channels", "false_hold_rate", "margin", "count")
         }
-        guided = bool(kept["guided"]) if "guided" in kept else True  # files older than the entry
-        fitted = Fitted(kept["mean"], kept["whiten"], guided=guided, **numbers)
+        # files older than the entries have a guide and all statistics
+        guided, brief = bool(kept.get("guided", True)), bool(kept.get("brief", False))
+        fitted = Fitted(kept["mean"], kept["whiten"], guided=guided, brief=brief, **numbers)
     except (KeyError, ValueError, TypeError) as error:
         raise GuardFileError(f"guard file {path} is not one: {error}") from error
     fault = "fitted to other statistics" if version != VERSION else _fault(fitted)
@@ -148,9 +153,11 @@ def fitted_of(kept: Mapping[str, Array], path: Path) -> Fitted:
 
 
 def _fault(fitted: Fitted) -> str:
-    size = length(fitted.channels, fitted.guided)
+    size = length(fitted.channels, fitted.guided, fitted.brief)
     if fitted.mean.shape != (size,) or fitted.whiten.shape != (size, size):
         return f"{fitted.mean.shape} and {fitted.whiten.shape} are not {size} statistics"
+    if fitted.brief and not fitted.guided:
+        return "a few statistics are of a code and its guide, and it says that there is none"
     if not (
         np.isfinite(fitted.mean).all() and np.isfinite(fitted.whiten).all() and 0 < fitted.threshold < np.inf
     ):

@@ -52,9 +52,10 @@ def fit_statistics(
     margin: float = 1.5,
     guided: bool = True,
     more: Mapping[str, Array] = EMPTY,
+    brief: bool = False,
 ) -> Fitted:
-    """As `fit_envelope`, for those who measure as they go: `statistics` (N, F) by measure.measure. `more`
-    arrays are written into the same file."""
+    """As `fit_envelope`, for those who measure as they go: `statistics` (N, F) by measure.measure, or by
+    measure.measure_brief. `more` arrays are written into the same file."""
     count, size = statistics.shape
     if count < 4 * size:
         raise FitError(f"{count} latents are too few for {size} statistics: give at least {4 * size}")
@@ -70,11 +71,12 @@ def fit_statistics(
         mean=mean.astype(np.float32),
         whiten=whiten.astype(np.float32),
         threshold=threshold,
-        channels=channels_of(size, guided),
+        channels=channels_of(size, guided, brief),
         false_hold_rate=false_hold_rate,
         margin=margin,
         count=count,
         guided=guided,
+        brief=brief,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, write(fitted, more))

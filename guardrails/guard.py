@@ -9,7 +9,7 @@ from pathlib import Path
 from vivant.guardrails.coherence import policies_of
 from vivant.guardrails.envelope import Envelope, GuardFileError, fitted_of, read_arrays
 from vivant.guardrails.guard_file import GuardFile
-from vivant.guardrails.policy import Policy
+from vivant.guardrails.policy import Policy, Sized
 from vivant.guardrails.sanity import Sanity
 from vivant.runtime.frames import Clock, Controls, Judgement, Latent, MonotonicClock, Verdict
 
@@ -42,6 +42,7 @@ class Guard:
         self._soft = frozenset(policy.name for policy in policies if getattr(policy, "softens", False))
         self._clock = clock or MonotonicClock()
         self._limit_ns = round(limit_ms * 1e6)
+        self._shape: tuple[int, ...] | None = None  # of what was judged last
         kinds = (*(judgement.name.lower() for judgement in Judgement), "error")
         self._counts = {f"{policy.name}.{kind}": 0 for policy in self._policies for kind in kinds}
         self._counts |= {"guard.timeout": 0, "guard.closed": 0}
@@ -77,6 +78,7 @@ class Guard:
         if self.closed or not self._policies:
             self._counts["guard.closed"] += 1
             return Verdict(Judgement.HOLD, 0.0, self.closed or "the guard has no policy")
+        self._get_ready(latent)
         start_ns = self._clock.now_ns()
         verdicts = [self._ask(policy, latent, controls) for policy in self._policies]
         worst = max(verdicts, key=lambda verdict: (BADNESS[verdict.judgement], -verdict.score))
@@ -98,6 +100,19 @@ class Guard:
         """How often each policy judged what, by "policy.judgement", since the start; also
         "policy.error", "guard.timeout" and "guard.closed"."""
         return self._counts
+
+    def _get_ready(self, latent: Latent) -> None:
+        """Once a size: what a policy compiles for it is no judging, and takes longer than any."""
+        shape = getattr(getattr(latent, "code", None), "shape", None)
+        if shape == self._shape:
+            return
+        self._shape = shape
+        for policy in self._policies:
+            if isinstance(policy, Sized):
+                try:
+                    policy.prepare(latent)
+                except Exception:  # it judges all the same, and fails closed
+                    log.exception("%s could not get ready for latents %s", policy.name, shape)
 
     def _ask(self, policy: Policy, latent: Latent, controls: Controls) -> Verdict:
         try:

@@ -7,6 +7,7 @@ costs: hence few kinds of them, and one logarithm for all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import cv2
 import numpy as np
@@ -19,14 +20,17 @@ GUIDE_FLOOR = 1e-4  # the same for luma: a standard deviation of 0.01
 SPREAD = (0.5, 0.9, 1.0)  # quantiles over places
 
 
-def length(channels: int, guided: bool = True) -> int:
-    """How many statistics `measure` gives for a code of so many channels, with a guide or without."""
+def length(channels: int, guided: bool = True, brief: bool = False) -> int:
+    """How many statistics `measure` (`measure_brief`) gives for a code of so many channels, with a guide or
+    without."""
+    if brief:
+        return 4 * channels + 3
     return 7 * channels + 11 if guided else 5 * channels + channels * (channels - 1) // 2 + 3
 
 
-def channels_of(size: int, guided: bool = True) -> int:
+def channels_of(size: int, guided: bool = True, brief: bool = False) -> int:
     """The inverse of `length`."""
-    return next(channels for channels in range(1, size) if length(channels, guided) >= size)
+    return next(channels for channels in range(1, size) if length(channels, guided, brief) >= size)
 
 
 def measure(latent: Latent) -> F32:
@@ -65,6 +69,29 @@ def measure(latent: Latent) -> F32:
     return np.concatenate(found, dtype=np.float32)
 
 
+def measure_brief(latent: Latent) -> F32:
+    """Statistics f32 (F,) of a well-formed latent with a guide, a few, for a guard that has a network for its
+    grain (vivant.guardrails.coherence): of each channel mean, log variance of the code and of its 4x4 means,
+    and their correlation with those of the guide; of the guide mean, and log variance as it is and of its
+    16x16 means."""
+    code, guide = latent.code[0], latent.guide
+    assert guide is not None
+    blocks = _scales(code)[2]
+    together = np.concatenate([blocks, _halvings(guide[0, 0], 4)[3].reshape(1, -1)])
+    mean = np.einsum("ci->c", together) / together.shape[1]
+    together -= mean[:, None]
+    products = np.einsum("ci,di->cd", together, together) / together.shape[1]
+    flat, fine = code.reshape(len(code), -1), guide.reshape(1, -1)
+    powers = [np.einsum("ci,ci->c", x, x) / x.shape[1] for x in (flat, fine)]
+    coarse = np.einsum("cc->c", products)
+    variances = np.concatenate([*powers, coarse])
+    variances[: len(mean)] -= mean * mean
+    raised = np.maximum(variances, 0) + _floors(len(code))
+    spread = raised[len(mean) :]
+    correlation = products[:-1, -1] / np.sqrt(spread[:-1] * spread[-1])
+    return np.concatenate((mean, np.log(raised), correlation), dtype=np.float32)
+
+
 def measure_code(code: F32) -> F32:
     """Statistics f32 (F,) of a code (C, h, w) without a guide, whose edges beyond multiples of 4 count for
     nothing: of each channel mean, log variance of the code and of its 2x2 and 4x4 means, log of its largest
@@ -82,6 +109,12 @@ def measure_code(code: F32) -> F32:
     together = np.einsum("ci,di->cd", apart, apart) / apart.shape[1] / spread[:, None] / spread
     pairs_of_channels = together[np.triu_indices(len(code), 1)]
     return np.concatenate((mean, deviations, pairs_of_channels, _quantiles(detail)), dtype=np.float32)
+
+
+@cache
+def _floors(channels: int) -> F32:
+    """Of the variances of so many channels and a guide, twice."""
+    return np.tile(np.append(np.full(channels, FLOOR, np.float32), np.float32(GUIDE_FLOOR)), 2)
 
 
 def _scales(code: F32) -> tuple[F32, F32, F32]:

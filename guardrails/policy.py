@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from vivant.runtime.frames import Controls, Latent, Verdict
 
@@ -18,3 +18,12 @@ class Policy(Protocol):
     name: str
 
     def judge(self, latent: Latent, controls: Controls) -> Verdict: ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A policy that gets ready for latents of one size, before the first of them is judged and timed."""
+
+    name: str
+
+    def prepare(self, latent: Latent) -> None: ...

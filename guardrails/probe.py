@@ -7,6 +7,7 @@ matter of degree: what it holds is not softened.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -65,7 +66,7 @@ def passed_or_held(beyond: float, kind: str) -> Verdict:
 
 def _score(beyond: float) -> float:
     """1 far below the threshold, 0.5 at it; 0 for a NaN."""
-    return float(1 / (1 + np.exp(np.clip(beyond, -50, 50)))) if np.isfinite(beyond) else 0.0
+    return 1 / (1 + math.exp(min(max(beyond, -50.0), 50.0))) if math.isfinite(beyond) else 0.0
 
 
 def policy_of(kept: Mapping[str, Array]) -> Probe:

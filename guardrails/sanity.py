@@ -65,7 +65,7 @@ def fault_of(low: float, high: float, peak: float, share: float, spread: float) 
     share of it beyond LIMIT, and its standard deviation."""
     if not (low >= -GUIDE_SLACK and high <= 1 + GUIDE_SLACK):  # a NaN fails every comparison
         return f"guide from {low:.3g} to {high:.3g}, must lie in [0, 1]"
-    if not np.isfinite(peak):
+    if not math.isfinite(peak):
         return "NaN or infinity in the code"
     if peak > LIMIT and share > LIMIT_SHARE:
         return f"saturated code: up to {peak:.3g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,40 @@ def test_a_late_verdict_is_a_hold_and_counted(latent):
     assert verdict.judgement is Judgement.HOLD and "3.0 ms" in verdict.reason
     assert guard.counts["guard.timeout"] == 1
     assert Guard([Says("slow", PASS, clock, 0.001)], clock, limit_ms=2.0).judge(latent, CONTROLS) == PASS
+
+
+class Compiles(Says):
+    """A policy that takes long to get ready for a size, or cannot."""
+
+    def __init__(self, clock, fails=False):
+        super().__init__("compiles", PASS, clock, 0.001)
+        self.fails, self.shapes = fails, []
+
+    def prepare(self, latent):
+        self.shapes.append(latent.code.shape)
+        self.clock.advance_s(0.1)
+        if self.fails:
+            raise RuntimeError("no memory")
+
+
+def test_what_a_policy_compiles_for_a_size_is_no_late_verdict(latent):
+    clock = ManualClock()
+    policy = Compiles(clock)
+    guard = Guard([policy], clock, limit_ms=2.0)
+    other = Latent(latent.code[:, :, :8, :8], latent.guide[:, :, :32, :32])
+    assert all(guard.judge(one, CONTROLS).admits for one in (latent, latent, other, other))
+    assert policy.shapes == [latent.code.shape, other.code.shape]
+    assert guard.counts["guard.timeout"] == 0
+
+
+def test_a_policy_that_cannot_get_ready_is_asked_all_the_same_and_the_log_says_so(latent, caplog):
+    clock = ManualClock()
+    guard = Guard([Compiles(clock, fails=True), Says("b", RuntimeError())], clock)
+    with caplog.at_level(logging.ERROR, logger="vivant.guardrails.guard"):
+        assert guard.judge(latent, CONTROLS).judgement is Judgement.HOLD
+    said = [one.getMessage() for one in caplog.records if one.name == "vivant.guardrails.guard"]
+    assert len(said) == 1 and "compiles could not get ready" in said[0]
+    assert guard.counts["compiles.pass"] == guard.counts["b.error"] == 1
 
 
 def test_without_a_guard_file_everything_is_held(latent, tmp_path, caplog):

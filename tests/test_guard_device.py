@@ -11,10 +11,12 @@ import test_guard as hosts  # noqa: E402
 from test_guard import SPOILED, digest, latent_of, scene  # noqa: E402
 
 from vivant.guardrails.acts import DWELL_S, LONG_HOLD_S, READMIT_S, RELEASE_S, Acts  # noqa: E402
-from vivant.guardrails.device import MIDDLE, NUMBERS, DeviceGuard, measure  # noqa: E402
+from vivant.guardrails.device import MIDDLE, NUMBERS, DeviceGuard, measure, measure_brief  # noqa: E402
 from vivant.guardrails.envelope import Envelope  # noqa: E402
+from vivant.guardrails.fit import fit_statistics  # noqa: E402
 from vivant.guardrails.guard import Guard  # noqa: E402
 from vivant.guardrails.measure import measure as measured  # noqa: E402
+from vivant.guardrails.measure import measure_brief as measured_in_brief  # noqa: E402
 from vivant.runtime.frames import Controls, Judgement, Latent, ManualClock  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -42,7 +44,7 @@ def choose(guard: DeviceGuard, latent: Latent, took_ms: float = 0.1, asked: np.n
     return guard.verdict(guard.numbers.numpy(), took_ms)
 
 
-@pytest.mark.parametrize("guided", [True, False])
+@pytest.mark.parametrize("guided", [True, False, "in brief"])
 @pytest.mark.parametrize("sides", [(16, 16), (12, 20), (64, 64)])
 def test_the_statistics_are_those_of_the_host(guided, sides):
     """Sums in another order in float32: 1e-4 of logs and correlations that are about one."""
@@ -50,11 +52,12 @@ def test_the_statistics_are_those_of_the_host(guided, sides):
     height, width = sides
     code = (rng.standard_normal((1, 5, height, width)) * [[[[1]], [[2]], [[0.1]], [[3]], [[1]]]]).astype("f4")
     guide = rng.random((1, 1, 4 * height, 4 * width), dtype=np.float32) if guided else None
-    wanted = measured(Latent(code, guide))
+    brief = guided == "in brief"
+    wanted = (measured_in_brief if brief else measured)(Latent(code, guide))
     other = rng.standard_normal(code.shape, np.float32)  # two at once, as they are when one is drawn
     codes = torch.from_numpy(np.concatenate([other, code]))
     guides = None if guide is None else torch.from_numpy(np.concatenate([1 - guide[:, 0], guide[:, 0]]))
-    made = measure(codes, guides)
+    made = measure_brief(codes, guides) if brief else measure(codes, guides)
     assert made.shape == (2, *wanted.shape)
     assert np.abs(made[1].numpy() - wanted).max() < 1e-4
 
@@ -68,6 +71,19 @@ def test_scores_are_those_of_the_host(device_guard, fitted, student):
         assert mine.judgement is theirs.judgement
         assert mine.score == pytest.approx(theirs.score, abs=1e-3)
         assert mine.reason == theirs.reason
+
+
+def test_a_guard_of_few_statistics_scores_as_on_the_host(student, latent, tmp_path):
+    """As above: 1e-3 of a score in [0, 1]."""
+    seen = [latent_of(student, scene(seed)) for seed in range(300)]
+    path = tmp_path / "guard.npz"
+    fit_statistics(np.stack([measured_in_brief(one) for one in seen]), path, brief=True)
+    host = Envelope.load(path, digest(path))
+    device = DeviceGuard.load(path, digest(path), latent.code.shape, latent.guide.shape, CPU)
+    for seed in range(9000, 9006):
+        one = latent_of(student, scene(seed))
+        mine, theirs = choose(device, one), host.judge(one, CONTROLS)
+        assert mine.judgement is theirs.judgement and mine.score == pytest.approx(theirs.score, abs=1e-3)
 
 
 def test_what_is_admitted_is_what_is_decoded(device_guard, latent):
@@ -233,11 +249,11 @@ def test_what_no_encoder_makes_is_held_as_on_the_host(fitted, latent, student, t
     """The network of coherence, of random weights and with its threshold among what it says of some frames;
     float32 sums in another order: 1e-3 of a score."""
     from vivant.guardrails.coherence import Coherence, arrays_of
+    from vivant.guardrails.coherence_net import LocalNet, graph_of, layers_of
     from vivant.guardrails.envelope import read, write
-    from vivant.guardrails.probe_net import LOCAL, ProbeNet, graph_of, layers_of
 
     torch.manual_seed(2)
-    net = ProbeNet(latent.code.shape[1], True, 1, LOCAL).eval()
+    net = LocalNet(latent.code.shape[1], True).eval()
     latents = [latent_of(student, scene(seed)) for seed in range(9000, 9006)]
     with torch.no_grad():
         said = [float(net(torch.from_numpy(one.code), torch.from_numpy(one.guide))) for one in latents]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vivant.guardrails.measure import FLOOR, GUIDE_FLOOR, SPREAD, length, measure
+from vivant.guardrails.measure import FLOOR, GUIDE_FLOOR, SPREAD, channels_of, length, measure, measure_brief
 from vivant.runtime.frames import Latent
 
 CHANNELS = 6
@@ -58,6 +58,28 @@ def by_definition(latent: Latent) -> np.ndarray:
     )
 
 
+def brief_by_definition(latent: Latent) -> np.ndarray:
+    """The few statistics as their docstring has them, in float64."""
+    code, guide = latent.code[0].astype(np.float64), latent.guide[0, 0].astype(np.float64)
+    coarse = np.concatenate([pooled(code, 4), pooled(guide, 16)[None]])
+    away = coarse - coarse.mean((1, 2), keepdims=True)
+    floors = np.array([FLOOR] * CHANNELS + [GUIDE_FLOOR])
+    fine = np.append(code.var((1, 2)), guide.var()) + floors
+    spread = coarse.var((1, 2)) + floors
+    covariance = (away[:-1] * away[-1]).mean((1, 2))
+    correlation = covariance / np.sqrt(spread[:-1] * spread[-1])
+    return np.concatenate([coarse.mean((1, 2)), np.log(fine), np.log(spread), correlation])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (24, 32), (48, 48)])
+def test_the_few_statistics_are_those_that_are_named(size):
+    latent = latent_of(1, *size)
+    found = measure_brief(latent)
+    assert found.dtype == np.float32
+    assert len(found) == length(CHANNELS, brief=True) and channels_of(len(found), brief=True) == CHANNELS
+    np.testing.assert_allclose(found, brief_by_definition(latent), atol=ROUNDING)
+
+
 @pytest.mark.parametrize("size", [(8, 8), (24, 32), (48, 48)])
 def test_the_statistics_are_those_that_are_named(size):
     latent = latent_of(1, *size)
@@ -74,20 +96,22 @@ def test_a_flat_wall_has_statistics_too():
     assert np.isfinite(found).all()
 
 
-def test_what_is_no_number_stays_none():
+@pytest.mark.parametrize("measured", [measure, measure_brief])
+def test_what_is_no_number_stays_none(measured):
     latent = latent_of(2)
     latent.code[0, 3, 5, 5] = np.nan
-    assert np.isnan(measure(latent)).any()
+    assert np.isnan(measured(latent)).any()
     latent = latent_of(2)
     latent.guide[0, 0, 40, 40] = np.inf
     with np.errstate(invalid="ignore"):
-        assert not np.isfinite(measure(latent)).all()
+        assert not np.isfinite(measured(latent)).all()
 
 
-def test_measuring_leaves_the_latent_as_it_was():
+@pytest.mark.parametrize("measured", [measure, measure_brief])
+def test_measuring_leaves_the_latent_as_it_was(measured):
     latent = latent_of(3)
     code, guide = latent.code.copy(), latent.guide.copy()
-    measure(latent)
+    measured(latent)
     np.testing.assert_array_equal(latent.code, code)
     np.testing.assert_array_equal(latent.guide, guide)
 
