@@ -21,6 +21,7 @@ from vivant.engines.buildable import (
 )
 from vivant.engines.card import read_checked, read_graph
 from vivant.engines.contract import Availability, EngineError, GraphSource
+from vivant.engines.openvino_graph import WORN, convolve_worn
 from vivant.engines.specs import Specs, check_arrays, check_names, tensor_specs
 from vivant.runtime.frames import Array
 
@@ -62,11 +63,19 @@ def unbuilt(source: GraphSource, sizes_px: Sequence[Size], machine: Machine) -> 
     for size_px in sizes_px:
         specs = tensor_specs(source.card, source.part, size_px)
         shapes = {spec.name: spec.shape for side in specs for spec in side}
-        rewrite = BF16_BESIDE if source.precision == "int8" and _rest(source) == "bf16" else ""
-        manifest = manifest_of(source, file, shapes, "openvino", *here(), machine.threads, rewrite)
+        manifest = manifest_of(source, file, shapes, "openvino", *here(), machine.threads, _rewrite(source))
         settings = _settings(machine.threads, source)
         made.append(Unbuilt(manifest, (size_px,), partial(_compiled, source, specs, settings)))
     return made
+
+
+def _rewrite(source: GraphSource) -> str:
+    beside = source.precision == "int8" and _rest(source) == "bf16"
+    return ", ".join([BF16_BESIDE] * beside + [WORN] * _wears(source))
+
+
+def _wears(source: GraphSource) -> bool:
+    return source.card.kind == "diffusion" and source.part == "denoise"
 
 
 def here() -> tuple[str, str]:
@@ -142,7 +151,7 @@ def _settings(threads: int, source: GraphSource) -> dict[str, Any]:
 def _rest(source: GraphSource) -> str:
     """What runs where it is not INT8. Beside the INT8 layers of a diffusion denoiser attention and adapters
     take half of the time; bfloat16, as fine as INT8 is, takes a fifth off the whole (docs/diffusion.md)."""
-    denoiser = source.precision == "int8" and source.part == "denoise" and source.card.kind == "diffusion"
+    denoiser = source.precision == "int8" and _wears(source)
     return "bf16" if source.precision == "bf16" or (denoiser and _has_bf16()) else "f32"
 
 
@@ -164,6 +173,8 @@ def _compiled(source: GraphSource, specs: tuple[Specs, Specs], settings: Any, sh
         check_names(specs[0], [port.get_any_name() for port in model.inputs], name)
         check_names(specs[1], [port.get_any_name() for port in model.outputs], name)
         model.reshape({spec.name: list(spec.shape) for spec in specs[0]})
+        if _wears(source):
+            convolve_worn(model)
         share(0.1)
         made: bytes = core.compile_model(model, "CPU", settings).export_model().getvalue()
     except RuntimeError as error:
