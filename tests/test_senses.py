@@ -17,12 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.runtime.frames import U8, Frame, ManualClock, MonotonicClock
+from vivant.runtime.frames import U8, Frame, MonotonicClock
 from vivant.runtime.senses import camera, registry
 from vivant.runtime.senses.camera import Camera, watch
 from vivant.runtime.senses.clip import Break, Times, check_clip, one_pass, open_clip, reel
 from vivant.runtime.senses.contract import Sense, SenseError
-from vivant.runtime.senses.pace import HOPELESS_NS, Pace
 from vivant.runtime.senses.registry import check_sense, choose_sense, open_sense
 from vivant.runtime.senses.running import RunningSense
 from vivant.runtime.senses.slot import Slot
@@ -159,41 +158,6 @@ def test_closing_lets_everybody_go_who_waits() -> None:
     reader.join(PATIENCE_S)
     assert found == [None]
     assert slot.wait_closed(0.0)
-
-
-# Time
-
-
-def test_frames_are_due_at_their_own_time() -> None:
-    clock = ManualClock(5_000)
-    pace = Pace(clock)
-    assert [pace.due_ns(k * 1_000, 1_000) for k in range(3)] == [5_000, 6_000, 7_000]
-
-
-def test_a_short_delay_is_caught_up_and_a_long_one_let_go() -> None:
-    clock = ManualClock(0)
-    pace = Pace(clock)
-    period_ns = 20_000_000
-    pace.due_ns(0, period_ns)
-    clock.ns = 3 * period_ns
-    assert pace.due_ns(period_ns, period_ns) == period_ns
-    clock.ns = 2 * HOPELESS_NS
-    assert pace.due_ns(2 * period_ns, period_ns) == clock.ns
-    assert pace.due_ns(3 * period_ns, period_ns) == clock.ns + period_ns
-
-
-@given(st.lists(st.one_of(st.none(), st.integers(-(10**9), 10**9)), max_size=20))
-def test_meeting_the_display_moves_a_release_by_at_most_half_a_frame(offsets_ns: list[int | None]) -> None:
-    wishes = iter(offsets_ns)
-    clock, period_ns = ManualClock(0), 10_000_000
-    pace = Pace(clock, lambda: next(wishes))
-    last_ns = pace.due_ns(0, period_ns)
-    for k, offset_ns in enumerate(offsets_ns, 1):
-        due_ns = pace.due_ns(k * period_ns, period_ns)
-        moved_ns = due_ns - last_ns - period_ns
-        assert abs(moved_ns) <= period_ns // 2
-        assert moved_ns * (offset_ns or 0) >= 0
-        last_ns = clock.ns = due_ns
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=30))

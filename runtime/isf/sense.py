@@ -14,7 +14,7 @@ from vivant.runtime.frames import U8, Clock, MonotonicClock, Value
 from vivant.runtime.isf.header import IsfError, Shader
 from vivant.runtime.isf.section import SOURCE, shader_for
 from vivant.runtime.senses.contract import Phase, SenseError
-from vivant.runtime.senses.pace import Pace, rest_ns
+from vivant.runtime.senses.pace import Pace
 from vivant.runtime.senses.running import RunningSense
 
 if TYPE_CHECKING:  # OpenGL is for the thread that draws
@@ -123,7 +123,7 @@ def draw(sense: RunningSense, shader: Shader, fps: float, pace: Pace) -> None:
             released_ns = sense.clock.now_ns()
             sense.hand_on(pixels, released_ns)
             k += 1
-            if not sense.wait_until(released_ns + rest_ns(period_ns, cost_ns)):
+            if not sense.wait_until(released_ns + pace.rest_ns(period_ns, cost_ns)):
                 return
     finally:
         drawn.close()

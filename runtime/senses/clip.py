@@ -12,7 +12,7 @@ import numpy as np
 
 from vivant.runtime.frames import U8, Clock
 from vivant.runtime.senses.contract import Phase, SenseError
-from vivant.runtime.senses.pace import Pace, rest_ns
+from vivant.runtime.senses.pace import Pace
 from vivant.runtime.senses.running import RunningSense
 
 LONGEST_SIDE_PX: Final = 1280  # no student is larger, and four times the pixels would only be carried
@@ -55,7 +55,7 @@ def play(sense: RunningSense, path: Path, pace: Pace) -> None:
                 return
             released_ns = sense.clock.now_ns()
             sense.hand_on(event.pixels, released_ns)
-            if not sense.wait_until(released_ns + rest_ns(event.period_ns, cost_ns)):
+            if not sense.wait_until(released_ns + pace.rest_ns(event.period_ns, cost_ns)):
                 return
             began_ns = sense.clock.now_ns()
         else:

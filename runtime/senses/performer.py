@@ -12,7 +12,7 @@ from vivant.runtime.senses.contract import Phase
 from vivant.runtime.senses.costume import COSTUMES
 from vivant.runtime.senses.dance import dance
 from vivant.runtime.senses.figure import MEMORY_S, Drawn, Figure
-from vivant.runtime.senses.pace import Pace, rest_ns
+from vivant.runtime.senses.pace import Pace
 from vivant.runtime.senses.running import RunningSense
 
 SIZE_PX: Final = (640, 480)
@@ -67,5 +67,5 @@ def perform(sense: RunningSense, fps: float, pace: Pace) -> None:
         released_ns = sense.clock.now_ns()
         sense.hand_on(pixels, released_ns)
         k += 1
-        if not sense.wait_until(released_ns + rest_ns(period_ns, cost_ns)):
+        if not sense.wait_until(released_ns + pace.rest_ns(period_ns, cost_ns)):
             return
