@@ -55,7 +55,7 @@ def bench(
     with console.status("loading engines"):
         racers, absent = contenders(setting)
     for name, reason in absent.items():
-        console.print(f"{name}: {reason}", style="dim", highlight=False)
+        console.print(f"{name}: {reason}", style="dim", highlight=False, markup=False)
     _race(racers, seconds, console)
     made = results(racers, absent)
     for racer in racers:

@@ -80,6 +80,7 @@ def list_files(
 ) -> None:
     """Show the ISF files in a folder: what each is, and what can be set."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from vivant.runtime.isf.looking import files_of, readable
@@ -88,11 +89,11 @@ def list_files(
     table = Table("file", "kind", "what it does", "inputs", box=None, pad_edge=False)
     for path, found in readable(files_of([folder or SHIPPED])):
         if isinstance(found, Exception):
-            table.add_row(path.stem, "broken", str(found).splitlines()[-1].strip(), "")
+            table.add_row(path.stem, "broken", escape(str(found).splitlines()[-1].strip()), "")
             continue
         own = ("inputImage", "startImage", "endImage", "progress")
         inputs = [one.name for one in found.header.inputs if one.name not in own]
-        table.add_row(path.stem, found.header.kind, found.header.description, ", ".join(inputs))
+        table.add_row(path.stem, found.header.kind, escape(found.header.description), ", ".join(inputs))
     Console().print(table)
 
 
