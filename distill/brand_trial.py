@@ -42,7 +42,7 @@ from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 
 HUES: Final = (265.0, 75.0)  # of the palette in CIELAB, in degrees: a blue and a sand
 APART: Final = 60.0  # degrees of hue from both: another colour
-NEW: Final = 8_000_000  # pictures to judge are drawn from here on: no fit and no other trial saw them
+NEW: Final = 8_500_000  # pictures to judge are drawn from here on: no fit and no other trial saw them
 VIEWS: Final = 3  # of each of them that are approved, and ASTRAY that are not
 ASTRAY: Final = 2
 MIXED: Final = 400  # approved ones in a mixture of two styles

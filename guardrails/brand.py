@@ -33,15 +33,15 @@ LAB: Final = 100.0  # what one of the map's numbers is worth in CIELAB
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Of a picture's areas: mean lightness L* in [0, 100] and mean chroma, from and to; how far from a colour
-    of the palette still belongs to it; how much may be off it, of each style; how much may be more saturated
-    than `vivid`."""
+    of the palette still belongs to it; of each style, how much may be off it, and how much may be more
+    saturated than `vivid`."""
 
     lightness: tuple[float, float]
     chroma: tuple[float, float]
     reach: float
     off_palette: tuple[float, ...]
     vivid: float
-    vivid_area: float
+    vivid_area: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +106,12 @@ class BrandBox:
         styles = max(len(colour_map.styles), 1)
         if palette.shape != (styles, BINS, BINS) or colour_map.hidden.ndim != 2 or not colour_map.sound:
             raise ValueError("its palette or its colour map is not sound")
-        if len(limits.off_palette) != styles or not limits.reach > 0:
+        areas = np.array([limits.off_palette, limits.vivid_area], np.float32)  # ragged: a ValueError
+        if areas.shape != (2, styles) or not limits.reach > 0:
             raise ValueError("its limits are for other styles than its colour map")
         self.colour_map, self.limits, self.palette = colour_map, limits, palette.astype(bool)
         self._away = np.stack([away_from(one) for one in self.palette])
-        self._most_off = np.array(limits.off_palette, np.float32)
+        self._most = areas
 
     def judge(self, latent: Latent, controls: Controls) -> Verdict:
         fault = malformed(latent)
@@ -130,20 +131,22 @@ class BrandBox:
         if not np.isfinite(lab).all():
             return float("inf"), "colours that are no numbers"
         found = measured(lab, self.away_in(shares), self.limits)
-        return self.excess(found, float(self._most_off[shares >= WORN].max()))
+        most_off, most_vivid = self._most[:, shares >= WORN].max(1)
+        return self.excess(found, float(most_off), float(most_vivid))
 
     def away_in(self, shares: F32) -> F32:
         """How far each colour is from the palettes of the styles that are worn, as away_from."""
         return np.asarray(self._away[shares >= WORN].min(0))
 
-    def excess(self, found: Mapping[str, float], most_off: float) -> tuple[float, str]:
-        """How far outside the box, 1 at its edge, and by what."""
+    def excess(self, found: Mapping[str, float], most_off: float, most_vivid: float) -> tuple[float, str]:
+        """How far outside the box, 1 at its edge, and by what, where so much may be off the palette and so
+        much vivid."""
         limits = self.limits
         parts = {
             "lightness": _beyond(found["lightness"], *limits.lightness),
             "saturation": _beyond(found["chroma"], *limits.chroma),
             "colours off the palette": _share(found["off_palette"], most_off),
-            "vivid colours": _share(found["vivid_area"], limits.vivid_area),
+            "vivid colours": _share(found["vivid_area"], most_vivid),
         }
         worst = max(parts, key=lambda part: np.inf if np.isnan(parts[part]) else parts[part])
         return parts[worst], f"outside the brand box: {worst}"
@@ -228,8 +231,8 @@ def policy_of(kept: Mapping[str, Array]) -> BrandBox:
         raise ValueError(f"version {int(kept['version'])}, and this is version {VERSION}. Fit it again")
     given = json.loads(str(kept["limits"]))
     (dark, light), (pale, strong) = given["lightness"], given["chroma"]
-    off = tuple(float(one) for one in given["off_palette"])
-    limits = Limits((dark, light), (pale, strong), given["reach"], off, given["vivid"], given["vivid_area"])
+    off, vivid = (tuple(float(one) for one in given[name]) for name in ("off_palette", "vivid_area"))
+    limits = Limits((dark, light), (pale, strong), given["reach"], off, given["vivid"], vivid)
     styles, errors = tuple(json.loads(str(kept["styles"]))), tuple(float(one) for one in kept["errors"])
     colour_map = ColourMap(styles, kept["hidden"], kept["starts"], kept["weights"], errors)
     return BrandBox(colour_map, limits, kept["palette"])

@@ -33,6 +33,8 @@ from vivant.runtime.frames import F32, U8, Array, Controls, Latent
 APART: Final = 4  # every fourth picture of a style is not fitted to: the error and the rates are of those
 LOOKS: Final = 150  # of each style, that the limits are found from
 MARGIN: Final = 1.1  # how much further than approved pictures a limit is
+TAIL: Final = 0.1  # of the approved pictures of a style: how their shares go on is told from these
+RARE: Final = 2e-4  # of them may have a larger vivid area than is allowed
 LEAST_AREA: Final = 0.02
 COVERED: Final = 0.99  # of the approved area: its commonest colours are the palette
 OFF_BRAND: Final = 0.1  # of a painted picture's area off the palette: it must be held
@@ -242,7 +244,7 @@ def limits_of(
     """As far as approved pictures go, each with its palette, and MARGIN further."""
     chromas = np.concatenate([np.hypot(lab[:, 1], lab[:, 2]) for _, lab in shown])
     vivid = max(float(np.quantile(chromas, 0.99)), GREY)
-    unlimited = Limits((0.0, 100.0), (0.0, REACH), reach, (1.0,) * len(planes), vivid, 1.0)
+    unlimited = Limits((0.0, 100.0), (0.0, REACH), reach, (1.0,) * len(planes), vivid, (1.0,) * len(planes))
     box = BrandBox(colour_map, unlimited, np.stack(planes))
     found = [(shares, measured(lab, box.away_in(shares), unlimited)) for shares, lab in shown]
 
@@ -251,9 +253,20 @@ def limits_of(
         middle, half = (max(values) + min(values)) / 2, (max(values) - min(values)) / 2
         return middle - MARGIN * half - 1.0, middle + MARGIN * half + 1.0
 
-    def most(name: str, least: float, style: int | None = None) -> float:
-        own = [one[name] for shares, one in found if style is None or shares[style] == 1.0]
-        return max(least, MARGIN * max(own, default=0.0))
+    def of(name: str, style: int) -> F32:
+        own = [one[name] for shares, one in found if shares[style] == 1.0]
+        return np.array(own or [0.0], np.float32)
 
-    off = tuple(most("off_palette", LEAST_OFF, style) for style in range(len(planes)))
-    return Limits(span("lightness"), span("chroma"), reach, off, vivid, most("vivid_area", LEAST_AREA))
+    every = range(len(planes))
+    off = tuple(max(LEAST_OFF, MARGIN * float(of("off_palette", style).max())) for style in every)
+    areas = tuple(max(LEAST_AREA, rarely(of("vivid_area", style))) for style in every)
+    return Limits(span("lightness"), span("chroma"), reach, off, vivid, areas)
+
+
+def rarely(values: F32) -> float:
+    """What RARE of the values exceed, if their highest go on as an exponential; MARGIN beyond the highest at
+    the least."""
+    start = float(np.quantile(values, 1 - TAIL))
+    beyond = values[values > start] - start
+    on = float(beyond.mean()) * float(np.log(TAIL / RARE)) if len(beyond) else 0.0
+    return max(start + on, MARGIN * float(values.max()))

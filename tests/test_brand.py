@@ -12,7 +12,7 @@ import pytest
 from vivant.engines.kinds import load_student
 from vivant.engines.student import Student
 from vivant.guardrails.brand import BrandBox, Limits, away_from, away_of, features, measured
-from vivant.guardrails.brand_fit import clouds, fit_brand, found_palette, palette_of, strays, turned
+from vivant.guardrails.brand_fit import clouds, fit_brand, found_palette, palette_of, rarely, strays, turned
 from vivant.guardrails.brand_map import Painted, lab_of, map_of
 from vivant.guardrails.guard import Guard
 from vivant.guardrails.guard_file import GuardFile, write_guard_file
@@ -135,13 +135,21 @@ def test_a_found_palette_is_the_commonest_colours_of_what_was_painted_plain_in_t
 
 def test_off_the_palette_counts_in_part_from_half_of_the_reach_and_vivid_is_a_share() -> None:
     away = away_from(palette_of([(60, 60, 60)]))
-    limits = Limits((0, 100), (0, 100), 40.0, (0.1,), 50.0, 0.5)
+    limits = Limits((0, 100), (0, 100), 40.0, (0.1,), 50.0, (0.5,))
     chromas = np.array([5.0] * 4 + [30.0] * 2 + [60.0] * 2, np.float32)
     lab = np.stack([np.full(8, 50.0), chromas, np.zeros(8)], 1).astype(np.float32)
     found = measured(lab, away, limits)
     assert found["vivid_area"] == pytest.approx(0.25)
     assert found["off_palette"] == pytest.approx((2 * 0.5 + 2) / 8, abs=0.05)
     assert found["chroma"] == pytest.approx(chromas.mean(), rel=1e-5) and found["lightness"] == 50.0
+
+
+def test_what_is_rarely_exceeded_lies_beyond_the_highest_of_a_few_and_is_nearly_that_of_many() -> None:
+    drawn = np.random.default_rng(4).exponential(1.0, 20_000).astype(np.float32)
+    few = rarely(drawn[:150])
+    assert few > drawn[:150].max()
+    assert few == pytest.approx(np.log(1 / 2e-4), rel=0.35)
+    assert (drawn > rarely(drawn)).sum() == 0 and rarely(np.zeros(9, np.float32)) == 0.0
 
 
 def test_a_map_is_found_that_bends_and_differs_by_style_and_its_error_is_of_what_was_kept_apart() -> None:
@@ -168,6 +176,7 @@ def test_what_is_a_little_outside_may_be_softened_and_what_is_far_may_not(fitted
     for place, lightness in ((near, limits.lightness[1] + 1), (far, limits.lightness[1] + 200)):
         place["excess"], place["what"] = box.excess(
             {"lightness": lightness, "chroma": sum(limits.chroma) / 2, "off_palette": 0.0, "vivid_area": 0.0},
+            0.1,
             0.1,
         )
     assert 1 < near["excess"] < far["excess"]
