@@ -140,7 +140,8 @@ def brand(
     )
     typer.echo(f"  lightness {limits.lightness[0]:.0f} to {limits.lightness[1]:.0f}, ", nl=False)
     typer.echo(f"chroma {limits.chroma[0]:.0f} to {limits.chroma[1]:.0f}, ", nl=False)
-    typer.echo(f"off the palette at most {max(limits.off_palette):.0%} of the picture")
+    least, most = min(limits.off_palette), max(limits.off_palette)
+    typer.echo(f"off the palette at most {least:.0%} to {most:.0%} of the picture, by style")
     for kind, found in card["tried"].items():
         typer.echo(f"  of pictures that it was not fitted to: {found['held']} of {found['of']} {kind} held")
     typer.echo(f"  {out}")
