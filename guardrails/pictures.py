@@ -119,7 +119,7 @@ class Views:
         side = int(min(other.shape[:2]) * rng.uniform(0.2, 0.7))
         top, left = (int(rng.integers(0, length - side + 1)) for length in other.shape[:2])
         piece = np.ascontiguousarray(other[top : top + side, left : left + side])
-        return pasted(frame, piece, _outline(side, rng), rng, self.smallest)
+        return pasted(frame, piece, outline(side, rng), rng, self.smallest)
 
 
 def framed(pixels: U8, size_px: tuple[int, int], rng: np.random.Generator) -> U8:
@@ -176,7 +176,7 @@ def laid(frame: U8, piece: U8, alpha: U8, scale: float, angle: float, centre: tu
     return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
-def _outline(side: int, rng: np.random.Generator) -> U8:
+def outline(side: int, rng: np.random.Generator) -> U8:
     """The alpha of a decoy: an ellipse or a polygon."""
     alpha = np.zeros((side, side), np.uint8)
     half = side / 2

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from vivant.engines.contract import LoadedStudent
+from vivant.guardrails.fresh_views import CutOut, FreshViews, cut_outs, is_own_luma
 from vivant.guardrails.guard_file import write_guard_file
 from vivant.guardrails.pictures import SMALLEST_PASTE, PicturesError, Still, Views
 from vivant.guardrails.probe import VERSION
@@ -43,8 +44,8 @@ class Plan:
     approved views that may be held; how small cut-outs are shown, as a share of the side."""
 
     views: int = 3000
-    epochs: int = 8
-    folds: int = 3
+    epochs: int = 10
+    folds: int = 1
     false_hold_rate: float = 1e-3
     seed: int = 0
     smallest: float = SMALLEST_PASTE
@@ -81,18 +82,20 @@ class Fit:
 @dataclass(slots=True)
 class Latents:
     """Latents of views on disk, as f16, with the pictures that they are of (`thumbs`), `labels` (N, K) and
-    the picture each was made from (`origins`), so that no picture is on both sides of a cross-validation."""
+    the picture each was made from (`origins`), so that no picture is on both sides of a cross-validation;
+    whether their guides are the pictures' own luma, so that a cut-out can be pasted into them."""
 
     codes: Array
     guides: Array | None
     labels: Array
     origins: Array
     thumbs: list[U8] = field(default_factory=list)
+    own_luma: bool = False
 
     def of(self, rows: Array) -> Latents:
         """Those alone; their values are where they were."""
         thumbs = [self.thumbs[row] for row in rows]
-        return Latents(self.codes, self.guides, self.labels[rows], self.origins[rows], thumbs)
+        return Latents(self.codes, self.guides, self.labels[rows], self.origins[rows], thumbs, self.own_luma)
 
 
 def fit_probe(
@@ -129,7 +132,8 @@ def fit_latents(
     from vivant.guardrails.probe_net import graph_of
 
     kinds = tuple(forbidden)
-    latents, logits, net = cross_validated(latents, len(kinds), plan, tell)
+    pieces = cut_outs(forbidden, plan.smallest, plan.smallest_of) if latents.own_luma else []
+    latents, logits, net = cross_validated(latents, len(kinds), plan, tell, pieces)
     thresholds = thresholds_of(logits[~latents.labels.any(1)], plan.false_hold_rate)
     found = Fit(
         kinds,
@@ -168,6 +172,7 @@ def encoded(
         if label >= 0 and kinds[label] == DEGENERATE:
             latent = spoiled(latent, rng)
         made = made or _room_for(latent, count, len(forbidden), folder)
+        made.own_luma = is_own_luma(latent.guide, pixels) and (made.own_luma or index == 0)
         made.codes[index] = latent.code[0]
         if made.guides is not None and latent.guide is not None:
             made.guides[index] = latent.guide[0]
@@ -238,7 +243,9 @@ def shown(student: LoadedStudent, pixels: U8, rng: np.random.Generator) -> Laten
     return student.denoise(student.encode(pixels), controls)
 
 
-def cross_validated(latents: Latents, kinds: int, plan: Plan, tell: Tell) -> tuple[Latents, F32, Any]:
+def cross_validated(
+    latents: Latents, kinds: int, plan: Plan, tell: Tell, pieces: Sequence[CutOut] = ()
+) -> tuple[Latents, F32, Any]:
     """Views, their logits (N, K) by a network that saw nothing of their pictures, and the network to judge
     with: all views and one fitted to all, or, for one fold, the views kept apart and the one that was not
     shown them."""
@@ -258,11 +265,22 @@ def cross_validated(latents: Latents, kinds: int, plan: Plan, tell: Tell) -> tup
         mine, rest = np.flatnonzero(part != fold), np.flatnonzero(part == fold)
         told = partial(tell, f"fitting, part {fold + 1} of {turns}")
         given = latents.codes, latents.guides
-        train(net, *given, latents.labels, mine, plan.epochs, plan.seed + fold, told)
+        seed = plan.seed + fold
+        train(
+            net, *given, latents.labels, mine, plan.epochs, seed, told, fresh_of(latents, mine, pieces, seed)
+        )
         if len(rest):
             logits[rest] = logits_of(net, *given, rest)
     judged = np.flatnonzero(part == 0) if alone else np.arange(len(logits))
     return latents.of(judged), logits[judged], net
+
+
+def fresh_of(latents: Latents, rows: Array, pieces: Sequence[CutOut], seed: int) -> FreshViews | None:
+    """What is pasted anew into the approved latents among `rows`; nothing where there are no `pieces`."""
+    if latents.guides is None or not pieces:
+        return None
+    grounds = rows[~latents.labels[rows].any(1)]
+    return FreshViews(latents.guides, grounds, pieces, latents.labels.shape[1], seed)
 
 
 def thresholds_of(approved: F32, false_hold_rate: float) -> F32:

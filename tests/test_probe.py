@@ -68,7 +68,7 @@ def fit(folders: Path, tmp_path_factory: pytest.TempPathFactory):  # type: ignor
             read_folder(folders / "approved"),
             read_folder(folders / "forbidden"),
             out,
-            Plan(views=300, epochs=6, folds=2, false_hold_rate=0.02, degenerate=False),
+            Plan(views=240, epochs=5, folds=1, false_hold_rate=0.02, degenerate=False),
         )
         yield found, out, student
 
@@ -165,7 +165,7 @@ def test_its_card_says_to_what_it_was_fitted_and_what_was_found(fit) -> None:  #
     assert found.card["student"]["hash"] == student.hash
     assert found.card["pictures"]["forbidden"] == {"disc": 1}
     rates = found.card["cross_validated"]
-    assert rates["true_hold"]["disc"]["of"] == 300
+    assert 30 < rates["true_hold"]["disc"]["of"] < 70, "a fifth"
     assert rates["true_hold"]["disc"]["interval_95"][0] > 0.5
     assert rates["false_hold"]["rate"] <= 0.03
     assert {(one.kind, one.forbidden) for one in found.near} == {("disc", True), ("disc", False)}
@@ -310,3 +310,50 @@ def test_each_kind_is_shown_from_its_own_smallest_size_upward() -> None:
             red = (seen[..., 0].astype(int) - seen[..., 1]) > 60
             least[kind] = min(least[kind], float(np.sqrt(red.mean())))
     assert least[0] < 0.2 < 0.35 < least[1]
+
+
+@pytest.mark.torch
+def test_a_place_that_is_unsure_costs_nothing_and_a_wrong_one_does() -> None:
+    torch = pytest.importorskip("torch")
+    from vivant.guardrails.fresh_views import UNSURE
+    from vivant.guardrails.probe_net import lost_places
+
+    cells = torch.zeros(1, 1, 4, 4)
+    cells[0, 0, 0, 0], cells[0, 0, 0, 3] = 1, UNSURE
+    right = torch.full((1, 1, 4, 4), -9.0)
+    right[0, 0, 0, 0] = 9.0
+    unsure, wrong = right.clone(), right.clone()
+    unsure[0, 0, 0, 3], wrong[0, 0, 3, 3] = 9.0, 9.0
+    assert float(lost_places(right, cells)) < 1e-3
+    assert float(lost_places(unsure, cells)) == pytest.approx(float(lost_places(right, cells)))
+    assert float(lost_places(wrong, cells)) > 1.0
+    coarse = torch.tensor([[[[9.0, -9.0], [-9.0, -9.0]]]])
+    assert float(lost_places(coarse, cells)) < 1e-3, "a place of a coarser map answers for four"
+
+
+@pytest.mark.torch
+def test_approved_latents_that_looked_forbidden_are_gone_through_more_often() -> None:
+    torch = pytest.importorskip("torch")
+    from vivant.guardrails.probe_net import Stock
+
+    labels = (np.arange(40) >= 20)[:, None]
+    stock = Stock(np.zeros((40, 1)), None, labels, np.arange(40), RNG(0))
+    stock.mind(np.arange(40), torch.where(torch.arange(40) % 10 == 3, 9.0, -9.0)[:, None])
+    drawn = stock.drawn(4000)
+    assert (drawn == 3).sum() > 10 * (drawn == 4).sum()
+    assert (drawn == 23).sum() < 2 * (drawn == 4).sum(), "a forbidden one is meant to look so"
+    assert stock.drawn(400, approved=True).max() < 20
+
+
+@pytest.mark.torch
+def test_of_what_is_pasted_into_a_guide_the_code_says_nothing() -> None:
+    torch = pytest.importorskip("torch")
+    from vivant.guardrails.probe_net import ProbeNet
+
+    net = ProbeNet(4, True, 2).eval()
+    guide = torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        one, other = (
+            net.mapped(net.seen(code, guide)) for code in (torch.zeros(1, 4, 8, 8), torch.ones(1, 4, 8, 8))
+        )
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
