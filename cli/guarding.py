@@ -76,7 +76,7 @@ def fit(
     """Fit a probe: a small network that looks for forbidden kinds of pictures in the student's latents.
 
     Writes the guard file, its model card (.json) and a picture (.png) of the scores and of the views nearest
-    the threshold, and says what to write into the scene. Takes about seven minutes as it is set, on a core
+    the threshold, and says what to write into the scene. Takes about eight minutes as it is set, on a core
     of its own, and says how long is left. Needs the distill extra.
     """
     from vivant.guardrails.pictures import read_folder
