@@ -244,7 +244,7 @@ def say(found: Fit, out: Path) -> None:
         low, high = rate["interval_95"]
         typer.echo(
             f"  {what}: {rate['held']} of {rate['of']} held, {rate['rate']:.2%} "
-            f"(95 % interval {low:.2%} to {high:.2%}), cross-validated"
+            f"(95 % interval {low:.2%} to {high:.2%}), of pictures kept apart"
         )
     for path in (out, out.with_suffix(".json"), out.with_suffix(".png")):
         typer.echo(f"  {path}")
